@@ -1,0 +1,67 @@
+"""One tree of errors; the message of each is written for the user, and says the remedy where there is one.
+
+Inner code raises these; ``cli`` turns them into an exit code, a worker turns them into a ``Failed`` message.
+"""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    CONFIGURATION = 3
+    UNREACHABLE = 4
+    BUSY = 5
+
+
+class SeedcacheError(Exception):
+    """Something failed; the message says what, where and what to do."""
+
+    exit_code = Exit.FAILED
+
+
+class InvalidInput(SeedcacheError):
+    """The user's input is not valid."""
+
+    exit_code = Exit.USAGE
+
+
+class ConfigurationError(SeedcacheError):
+    """The settings, or what they point at, cannot be used."""
+
+    exit_code = Exit.CONFIGURATION
+
+
+class Busy(SeedcacheError):
+    """Somebody else holds the lock."""
+
+    exit_code = Exit.BUSY
+
+
+class RTorrentUnreachable(SeedcacheError):
+    """RTorrent did not answer: down, hung, or talking nonsense. Costs a job no attempt."""
+
+    exit_code = Exit.UNREACHABLE
+
+
+class TorrentGone(SeedcacheError):
+    """RTorrent, reachable and settled, does not list the torrent."""
+
+
+class TransferError(SeedcacheError):
+    """One torrent could not be copied, proven, switched or removed."""
+
+
+class Retryable(TransferError):
+    """A later attempt may succeed (an IO error, no space, rTorrent busy with the torrent)."""
+
+
+class Refused(TransferError):
+    """No attempt can succeed until a person changes something; both copies stay."""
+
+
+class Stopped(SeedcacheError):
+    """The work was stopped at a safe point because the supervisor drains; it costs no attempt."""

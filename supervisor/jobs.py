@@ -1,0 +1,79 @@
+"""What the supervisor knows of one torrent, and which changes of state are legal. Pure."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a torrent stands on its way from the SSD to the HDD."""
+
+    SUBMITTED = "submitted"  # on stable storage, nothing done yet
+    COPYING = "copying"  # a copy worker has it
+    COPIED = "copied"  # proven and published on the HDD; somebody has still to be told
+    NOTIFIED = "notified"  # everybody who had to be told has answered
+    CACHED = "cached"  # on both disks, seeding from the SSD
+    RELOCATING = "relocating"  # the space worker has it
+    RELOCATED = "relocated"  # seeding from the HDD, the SSD data is gone
+    WAITING = "waiting"  # a step is tried again at `due`
+    FAILED = "failed"  # out of attempts, or nothing to be done without a person
+    CANCELLED = "cancelled"  # a person said so
+    GONE = "gone"  # erased in rTorrent
+
+
+class Proof(StrEnum):
+    """How the HDD copy was proven against the torrent's SHA-1 pieces."""
+
+    NONE = "none"  # there is no published copy
+    SOURCE = "source"  # every piece was right when read from the SSD; the copy was fsynced, not read back
+    READ_BACK = "read-back"  # every piece was right when read back from the device
+
+
+ENDED = frozenset({State.RELOCATED, State.FAILED, State.CANCELLED, State.GONE})
+IN_WORK = frozenset({State.COPYING, State.RELOCATING})
+ON_HDD = frozenset({State.COPIED, State.NOTIFIED, State.CACHED, State.RELOCATING, State.RELOCATED})
+
+_ANY_END = {State.FAILED, State.CANCELLED, State.GONE}
+LEGAL: dict[State, frozenset[State]] = {
+    State.SUBMITTED: frozenset({State.COPYING, State.WAITING} | _ANY_END),
+    State.COPYING: frozenset({State.SUBMITTED, State.COPIED, State.WAITING} | _ANY_END),
+    State.COPIED: frozenset({State.SUBMITTED, State.NOTIFIED, State.RELOCATING, State.GONE}),
+    State.NOTIFIED: frozenset({State.CACHED}),
+    State.CACHED: frozenset({State.SUBMITTED, State.RELOCATING, State.GONE}),
+    State.RELOCATING: frozenset({State.COPIED, State.CACHED, State.RELOCATED, State.WAITING, State.GONE}),
+    State.RELOCATED: frozenset({State.SUBMITTED, State.GONE}),
+    State.WAITING: frozenset({State.SUBMITTED, State.COPIED, State.CACHED, State.RELOCATING} | _ANY_END),
+    State.FAILED: frozenset({State.SUBMITTED, State.GONE, State.CANCELLED}),
+    State.CANCELLED: frozenset({State.SUBMITTED, State.GONE}),
+    State.GONE: frozenset({State.SUBMITTED}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One torrent on its way. Changes only by making the next one."""
+
+    hash: str  # 40 upper-case hex digits
+    state: State
+    submitted: float  # unix seconds
+    changed: float  # unix seconds of the last change of state
+    attempts: int = 0  # failed attempts at the step at hand
+    due: float = 0.0  # unix seconds; for WAITING: when to try again
+    reason: str = ""  # why it waits, failed or was put aside
+    name: str = ""  # for display only
+    label: str = ""  # as it was when the destination was decided
+    size: int = 0  # bytes
+    multi: bool = False  # a directory of files, not one file
+    source: bytes = b""  # the directory rTorrent had it in on the SSD (d.directory)
+    destination: bytes = b""  # the directory rTorrent will have it in on the HDD (d.directory after the switch)
+    finished: float = 0.0  # d.timestamp.finished, unix seconds
+    proof: Proof = Proof.NONE
+
+    def to(self, state: State, now: float, **changes: object) -> "Job":
+        """Given the next state, the time and further changes, return the next job.
+
+        Raise ValueError if the change of state is not legal: that is a defect of the caller.
+        """
+        if state is not self.state and state not in LEGAL[self.state]:
+            raise ValueError(f"{self.hash}: {self.state} cannot become {state}")
+        changed = self.changed if state is self.state else now
+        return replace(self, state=state, changed=changed, **changes)  # type: ignore[arg-type]

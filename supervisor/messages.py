@@ -1,0 +1,178 @@
+"""What crosses a process boundary: frozen, named, picklable. Pure.
+
+Tasks go from the dispatcher to one worker; reports come back. A worker that is given a task whose token it has just
+answered sends the same answer again and does nothing else: so a task may be sent twice (the Manager died with it) but
+its work is done once.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from supervisor.jobs import Proof
+
+
+class Phase(StrEnum):
+    """What a worker is doing to a torrent at the moment."""
+
+    RESUME = "resume"  # reading back what an earlier attempt left
+    COPY = "copy"  # reading the SSD, hashing, writing the HDD
+    PROVE = "prove"  # reading the HDD back
+    PUBLISH = "publish"
+    SWITCH = "switch"
+    REMOVE = "remove"
+    NOTIFY = "notify"
+
+
+# -- tasks: dispatcher to worker ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A configured root and what tells it from an empty mount point."""
+
+    path: bytes  # absolute, no symlink in it
+    filesystem: int  # os.statvfs().f_fsid when it was first trusted (statfs(2)); 0: this file system has none
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Copy one torrent's files, prove them, publish them."""
+
+    token: int
+    hash: str
+    metainfo: bytes  # path of our own copy of the torrent's metafile
+    source: bytes  # directory below `ssd` that holds the files (d.directory)
+    destination: bytes  # directory below `hdd` that shall hold them (d.directory after the switch)
+    ssd: Place
+    hdd: Place
+    read_back: bool  # False: VERIFICATION_ENABLED is off
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """Read one published HDD copy back from the device and prove every piece again. Changes nothing."""
+
+    token: int
+    hash: str
+    metainfo: bytes
+    destination: bytes
+    hdd: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Relocate:
+    """Switch rTorrent to the HDD copy, wait until it is durable, remove the SSD data."""
+
+    token: int
+    hash: str
+    metainfo: bytes
+    source: bytes
+    destination: bytes
+    ssd: Place
+    hdd: Place
+    scgi_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell one service of one published torrent."""
+
+    token: int
+    hash: str
+    service: str  # a key of notifiers.table
+    url: str
+    api_key: str
+    path: str  # of the torrent's data, as the service sees it
+
+    def __repr__(self) -> str:
+        """Return a text without the key: reprs end up in logs and tracebacks."""
+        return f"Notify(token={self.token}, hash={self.hash}, service={self.service}, path={self.path!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """Finish what is in hand at the next safe point and leave."""
+
+
+Task = Copy | Prove | Relocate | Notify
+
+# -- reports: worker to dispatcher ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The copy stands at its final name."""
+
+    proof: Proof
+    adopted: bool  # it stood there before us, and was proven
+    bytes_written: int  # payload bytes written to the HDD by this attempt
+    bytes_resumed: int  # payload bytes that an earlier attempt had left and that were proven
+    copy_seconds: float
+    prove_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The HDD copy, read back from the device, matches every piece."""
+
+    prove_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Relocated:
+    """RTorrent seeds from the HDD, its session says so, and the SSD data is gone."""
+
+    outage_seconds: float | None  # None: an earlier attempt had switched already
+    bytes_removed: int  # allocated bytes of the files that were unlinked
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """The service has done what it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The task was not done; nothing was lost."""
+
+    reason: str
+    retry: bool  # a later attempt may succeed
+    counts: bool = True  # it costs an attempt (not when rTorrent was away, or when we were stopped)
+    proof: bool = False  # bytes were wrong: the disk, the memory or the copy
+    rolled_back: bool = False  # rTorrent was pointed back at the SSD
+    gone: bool = False  # rTorrent no longer has the torrent
+    configuration: bool = False  # a person must change a setting (401, 400)
+
+
+Result = Copied | Proven | Relocated | Notified | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker process is up and waits for tasks."""
+
+    worker: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a worker is."""
+
+    worker: str
+    token: int
+    phase: Phase
+    done: int  # bytes
+    total: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A task has ended, well or not."""
+
+    worker: str
+    token: int
+    result: Result
+
+
+Report = Started | Progress | Done
