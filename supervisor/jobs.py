@@ -34,14 +34,14 @@ ON_HDD = frozenset({State.COPIED, State.NOTIFIED, State.CACHED, State.RELOCATING
 
 _ANY_END = {State.FAILED, State.CANCELLED, State.GONE}
 LEGAL: dict[State, frozenset[State]] = {
-    State.SUBMITTED: frozenset({State.COPYING, State.WAITING} | _ANY_END),
+    State.SUBMITTED: frozenset({State.COPYING, State.WAITING, State.RELOCATED} | _ANY_END),
     State.COPYING: frozenset({State.SUBMITTED, State.COPIED, State.WAITING} | _ANY_END),
-    State.COPIED: frozenset({State.SUBMITTED, State.NOTIFIED, State.RELOCATING, State.GONE}),
+    State.COPIED: frozenset({State.SUBMITTED, State.NOTIFIED, State.RELOCATING, State.FAILED, State.GONE}),
     State.NOTIFIED: frozenset({State.CACHED}),
-    State.CACHED: frozenset({State.SUBMITTED, State.RELOCATING, State.GONE}),
-    State.RELOCATING: frozenset({State.COPIED, State.CACHED, State.RELOCATED, State.WAITING, State.GONE}),
+    State.CACHED: frozenset({State.SUBMITTED, State.RELOCATING, State.FAILED, State.GONE}),
+    State.RELOCATING: frozenset({State.RELOCATED, State.WAITING, State.FAILED, State.GONE}),
     State.RELOCATED: frozenset({State.SUBMITTED, State.GONE}),
-    State.WAITING: frozenset({State.SUBMITTED, State.COPIED, State.CACHED, State.RELOCATING} | _ANY_END),
+    State.WAITING: frozenset({State.SUBMITTED, State.RELOCATING} | _ANY_END),
     State.FAILED: frozenset({State.SUBMITTED, State.GONE, State.CANCELLED}),
     State.CANCELLED: frozenset({State.SUBMITTED, State.GONE}),
     State.GONE: frozenset({State.SUBMITTED}),
@@ -77,3 +77,34 @@ class Job:
             raise ValueError(f"{self.hash}: {self.state} cannot become {state}")
         changed = self.changed if state is self.state else now
         return replace(self, state=state, changed=changed, **changes)  # type: ignore[arg-type]
+
+
+class Telling(StrEnum):
+    """Whether one service has been told of one torrent."""
+
+    PENDING = "pending"  # to be told at `due`
+    SENT = "sent"  # it has done what it was asked for
+    FAILED = "failed"  # a person must do something (a wrong key, an import that is refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One service to be told of one published torrent. Never blocks or fails the copy."""
+
+    hash: str
+    service: str
+    state: Telling
+    changed: float  # unix seconds
+    attempts: int = 0
+    due: float = 0.0  # unix seconds
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a torrent's story."""
+
+    at: float  # unix seconds
+    hash: str
+    action: str  # a stable key: a State, or a word such as `switched`
+    text: str

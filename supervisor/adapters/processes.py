@@ -1,0 +1,33 @@
+"""Our own processes: that a child ends with its parent, how kind it is to others, and whether a pid is still who it was."""
+
+import os
+import threading
+from multiprocessing import parent_process
+
+
+def die_with_parent() -> None:
+    """End this process when the supervisor's parent ends, however that ended.
+
+    A child of the fork server is no child of the parent, so prctl(2)'s PDEATHSIG would watch the wrong one; the pipe that
+    multiprocessing keeps to the parent closes with it. Ending at any point is safe: every step can be done again.
+    """
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+
+
+def start_time(pid: int) -> float | None:
+    """Given a pid, return when that process started (unix seconds), or None if there is none (or it is a zombie)."""
+    import psutil  # noqa: PLC0415  (8 MB: only the parent and the commands ask)
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.NoSuchProcess:
+        return None

@@ -1,0 +1,181 @@
+"""Asks rTorrent, in a thread of the parent, so that a slow answer holds up nothing else. Only reads.
+
+One question at a time, and none while rTorrent is known to be away: then it is tried again after 1, 2, 4 … 60 seconds.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from supervisor.adapters import clock, durable
+from supervisor.errors import RTorrentUnreachable, SeedcacheError, TorrentGone
+
+if TYPE_CHECKING:
+    from supervisor.adapters.rtorrent import RTorrent, Torrent
+
+_T = TypeVar("_T")
+_MANY = (
+    20  # look-ups that wait: from here on one call for all torrents is less work for rTorrent than one call for each
+)
+_LONGEST_BACK_OFF = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """RTorrent has the torrent, and its metafile is kept."""
+
+    hash: str
+    torrent: "Torrent"
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """RTorrent answered, and does not have the torrent."""
+
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """RTorrent has the torrent, but its metafile cannot be used."""
+
+    hash: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """All torrents."""
+
+    torrents: tuple["Torrent", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call ended: well (no error) or not."""
+
+    seconds: float
+    error: str
+
+
+Answer = Located | Unlisted | Unusable | Surveyed | Call
+
+
+def metainfo_path(state_dir: str, job_hash: str) -> bytes:
+    """Given the state directory and a hash, return where our copy of the torrent's metafile is kept."""
+    return os.fsencode(os.path.join(state_dir, "metainfo", f"{job_hash}.torrent"))
+
+
+class Inquirer(threading.Thread):
+    """The thread."""
+
+    def __init__(self, state_dir: str, url: str, timeout: float, answer: Callable[[Answer], None]) -> None:
+        super().__init__(name="inquirer", daemon=True)
+        self._state_dir = state_dir
+        self._answer = answer
+        self._where = (url, timeout)
+        self._wanted: dict[str, None] = {}  # hashes, in order of asking
+        self._survey = False
+        self._leave = False
+        self._changed = threading.Condition()
+
+    def look_up(self, job_hash: str) -> None:
+        """Given a hash, have Located, Unlisted or Unusable answered for it some time."""
+        with self._changed:
+            self._wanted[job_hash] = None
+            self._changed.notify()
+
+    def survey(self) -> None:
+        """Have Surveyed answered some time."""
+        with self._changed:
+            self._survey = True
+            self._changed.notify()
+
+    def reach(self, url: str, timeout: float) -> None:
+        """Given new settings, use them from the next call on."""
+        with self._changed:
+            self._where = (url, timeout)
+            self._changed.notify()
+
+    def leave(self) -> None:
+        """End the thread after the call at hand."""
+        with self._changed:
+            self._leave = True
+            self._changed.notify()
+
+    def run(self) -> None:
+        """Ask and answer until told to leave."""
+        back_off = 0.0
+        while True:
+            with self._changed:
+                if back_off:
+                    self._changed.wait_for(lambda: self._leave, timeout=back_off)
+                self._changed.wait_for(lambda: self._leave or self._survey or self._wanted)
+                if self._leave:
+                    return
+                hashes, survey, where = list(self._wanted), self._survey, self._where
+            try:
+                self._ask(where, hashes, survey=survey)
+                back_off = 0.0
+            except RTorrentUnreachable:
+                back_off = min(max(back_off * 2, 1.0), _LONGEST_BACK_OFF)
+
+    def _ask(self, where: tuple[str, float], hashes: list[str], *, survey: bool) -> None:
+        from supervisor.adapters.rtorrent import RTorrent  # noqa: PLC0415  (87 ms and 10 MB: only once it is needed)
+
+        rtorrent = RTorrent(*where)
+        if survey or len(hashes) >= _MANY:
+            torrents = self._timed(rtorrent.torrents)
+            with self._changed:
+                self._survey = False
+            if survey:
+                self._answer(Surveyed(tuple(torrents)))
+            known = {torrent.hash: torrent for torrent in torrents}
+        else:
+            known = {}
+        for job_hash in hashes:
+            torrent = known.get(job_hash)
+            try:
+                # One that the list lacks is asked for by name: the list may be younger than the torrent.
+                torrent = torrent or self._timed(partial(rtorrent.torrent, job_hash))
+                answer = self._keep_metainfo(rtorrent, torrent)
+            except TorrentGone:
+                answer = Unlisted(job_hash)
+            with self._changed:
+                self._wanted.pop(job_hash, None)
+            self._answer(answer)
+
+    def _keep_metainfo(self, rtorrent: "RTorrent", torrent: "Torrent") -> Answer:
+        """Keep our own copy of the metafile: it proves the HDD copy even after rTorrent has forgotten the torrent."""
+        from supervisor.transfer import metainfo  # noqa: PLC0415  (as above)
+
+        kept = metainfo_path(self._state_dir, torrent.hash)
+        if torrent.meta or os.path.exists(kept):
+            return Located(torrent.hash, torrent)
+        try:
+            path = rtorrent.metafile(torrent.hash)
+            with open(path, "rb") as file:
+                data = file.read()
+            metainfo.parse(data, torrent.hash)
+            durable.replace(os.fsdecode(kept), data, durable=True)
+        except RTorrentUnreachable:
+            raise
+        except (OSError, SeedcacheError) as error:
+            return Unusable(torrent.hash, f"its metafile in rTorrent's session cannot be used: {error}")
+        return Located(torrent.hash, torrent)
+
+    def _timed(self, call: Callable[[], _T]) -> _T:
+        started = clock.monotonic()
+        try:
+            result = call()
+        except RTorrentUnreachable as error:
+            self._answer(Call(clock.monotonic() - started, str(error)))
+            raise
+        except TorrentGone:
+            self._answer(Call(clock.monotonic() - started, ""))
+            raise
+        self._answer(Call(clock.monotonic() - started, ""))
+        return result

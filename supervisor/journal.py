@@ -1,0 +1,163 @@
+"""The journal: SQLite, the only truth. The dispatcher is its one writer; `status`, `explain` and the metrics only read.
+
+Write-ahead log with synchronous=FULL: what `write` has returned from is on stable storage
+(https://www.sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, fields
+from urllib.parse import quote
+
+from supervisor.errors import ConfigurationError, SeedcacheError
+from supervisor.jobs import ENDED, Event, Job, Notice, Proof, State, Telling
+
+VERSION = 1
+_SCHEMA = """
+CREATE TABLE jobs (
+    hash TEXT PRIMARY KEY, state TEXT NOT NULL, submitted REAL NOT NULL, changed REAL NOT NULL,
+    attempts INTEGER NOT NULL, due REAL NOT NULL, reason TEXT NOT NULL, name TEXT NOT NULL, label TEXT NOT NULL,
+    size INTEGER NOT NULL, multi INTEGER NOT NULL, source BLOB NOT NULL, destination BLOB NOT NULL,
+    finished REAL NOT NULL, proof TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX jobs_by_state ON jobs (state, changed, size);
+CREATE TABLE notices (
+    hash TEXT NOT NULL, service TEXT NOT NULL, state TEXT NOT NULL, changed REAL NOT NULL, attempts INTEGER NOT NULL,
+    due REAL NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (hash, service)
+) WITHOUT ROWID;
+CREATE INDEX notices_by_state ON notices (state, due);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, hash TEXT NOT NULL, action TEXT NOT NULL, text TEXT NOT NULL
+);
+CREATE INDEX events_by_hash ON events (hash, id);
+CREATE TABLE filesystems (path BLOB PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID;
+"""
+_JOB = ", ".join(field.name for field in fields(Job))
+_NOTICE = ", ".join(field.name for field in fields(Notice))
+_ENDED = ", ".join(f"'{state}'" for state in sorted(ENDED))
+
+
+class JournalUnwritable(SeedcacheError):
+    """A change could not be made durable; nothing of it was done."""
+
+
+def place(state_dir: str) -> str:
+    """Given the state directory, return the journal's path."""
+    return os.path.join(state_dir, "journal.sqlite")
+
+
+class Journal:
+    """The open journal."""
+
+    def __init__(self, path: str, *, read_only: bool = False) -> None:
+        """Open the journal at the path; a writer creates it and brings its schema up to date.
+
+        Raise ConfigurationError if it cannot be opened, or was written by a newer seedcache.
+        """
+        mode = "ro" if read_only else "rwc"
+        try:
+            self._database = sqlite3.connect(
+                f"file:{quote(path)}?mode={mode}", uri=True, isolation_level=None, timeout=5
+            )
+            if not read_only:
+                self._database.execute("PRAGMA journal_mode=WAL")
+                self._database.execute("PRAGMA synchronous=FULL")
+            self._migrate(path, read_only=read_only)
+        except sqlite3.Error as error:
+            raise ConfigurationError(
+                f"the journal {path} cannot be opened: {error}. Has `seedcache run` been started once, "
+                f"and may this user read and write there?"
+            ) from error
+
+    def _migrate(self, path: str, *, read_only: bool) -> None:
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise ConfigurationError(
+                f"the journal {path} was written by a newer seedcache "
+                f"(schema {version}, this one knows {VERSION}): upgrade"
+            )
+        if version < VERSION and not read_only:
+            self._database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
+
+    def close(self) -> None:
+        """Close it; the write-ahead log is folded in."""
+        self._database.close()
+
+    def write(self, jobs: Iterable[Job] = (), notices: Iterable[Notice] = (), events: Iterable[Event] = ()) -> None:
+        """Given the next jobs and notices and what is to be told of them, make all of it durable, or nothing.
+
+        Raise JournalUnwritable if that fails.
+        """
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany(
+                f"INSERT OR REPLACE INTO jobs ({_JOB}) VALUES ({', '.join('?' * len(fields(Job)))})",  # noqa: S608  (our names)
+                (astuple(job) for job in jobs),
+            )
+            self._database.executemany(
+                f"INSERT OR REPLACE INTO notices ({_NOTICE}) VALUES ({', '.join('?' * len(fields(Notice)))})",  # noqa: S608
+                (astuple(notice) for notice in notices),
+            )
+            self._database.executemany(
+                "INSERT INTO events (at, hash, action, text) VALUES (?, ?, ?, ?)", (astuple(event) for event in events)
+            )
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise JournalUnwritable(
+                f"the journal cannot be written: {error}. Nothing is lost: submissions stay in the spool until it can. "
+                f"Is the disk of STATE_DIR full or read-only?"
+            ) from error
+
+    def job(self, job_hash: str) -> Job | None:
+        """Given a hash, return its job, or None."""
+        return next(self._jobs("WHERE hash = ?", job_hash), None)
+
+    def living(self) -> Iterator[Job]:
+        """Return the jobs that have not ended."""
+        return self._jobs(f"WHERE state NOT IN ({_ENDED})")
+
+    def jobs(self, states: Iterable[State], limit: int = -1) -> Iterator[Job]:
+        """Given states, return their jobs, those that have been in theirs the longest first."""
+        wanted = list(states)
+        return self._jobs(f"WHERE state IN ({', '.join('?' * len(wanted))}) ORDER BY changed LIMIT ?", *wanted, limit)
+
+    def _jobs(self, clause: str, *values: object) -> Iterator[Job]:
+        for row in self._database.execute(f"SELECT {_JOB} FROM jobs {clause}", values):  # noqa: S608  (our own clauses)
+            named = dict(zip((field.name for field in fields(Job)), row, strict=True))
+            named |= {"state": State(named["state"]), "proof": Proof(named["proof"]), "multi": bool(named["multi"])}
+            yield Job(**named)
+
+    def counts(self) -> dict[State, tuple[int, float, int]]:
+        """Return for each state that has jobs: how many, since when the oldest is in it (unix seconds), their bytes."""
+        query = "SELECT state, count(*), min(changed), sum(size) FROM jobs GROUP BY state"
+        return {State(state): (count, oldest, size) for state, count, oldest, size in self._database.execute(query)}
+
+    def notices(self, state: Telling | None = None, job_hash: str | None = None) -> list[Notice]:
+        """Return the notices in a state, or of a torrent, or all; those that are due first come first."""
+        query = f"SELECT {_NOTICE} FROM notices WHERE state = ifnull(?, state) AND hash = ifnull(?, hash) ORDER BY due"  # noqa: S608
+        rows = self._database.execute(query, (state, job_hash))
+        return [Notice(row[0], row[1], Telling(row[2]), *row[3:]) for row in rows]
+
+    def events(self, job_hash: str | None = None, limit: int = 20) -> list[Event]:
+        """Return the last events, of one torrent or of all, the newest first."""
+        query = "SELECT at, hash, action, text FROM events"
+        if job_hash is None:
+            rows = self._database.execute(f"{query} ORDER BY id DESC LIMIT ?", (limit,))
+        else:
+            rows = self._database.execute(f"{query} WHERE hash = ? ORDER BY id DESC LIMIT ?", (job_hash, limit))
+        return [Event(*row) for row in rows]
+
+    def filesystem(self, path: bytes) -> int | None:
+        """Given a configured root, return the f_fsid it had when it was first trusted, or None."""
+        row = self._database.execute("SELECT id FROM filesystems WHERE path = ?", (path,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def trust(self, path: bytes, filesystem: int) -> None:
+        """Given a configured root and the f_fsid it has now, remember that as the right one."""
+        try:  # as text: an f_fsid has 64 bits without a sign, SQLite's integers have one
+            self._database.execute("INSERT OR REPLACE INTO filesystems VALUES (?, ?)", (path, str(filesystem)))
+        except sqlite3.Error as error:
+            raise JournalUnwritable(f"the journal cannot be written: {error}") from error

@@ -1,0 +1,86 @@
+"""How the supervisor stands at one moment: what the metrics, the health pages and `status` show. Pure.
+
+The parent writes it as JSON to `STATE_DIR/run/live.json`, at most once a second, so that `status` needs no socket.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One worker process."""
+
+    name: str  # copier-1, space, notifier
+    role: str  # copier, space, notifier
+    pid: int  # 0: none at the moment
+    up: bool  # it has said that it waits for tasks
+    heard: float  # unix seconds of its last word
+    hash: str = ""  # of the torrent it works on
+    name_of_torrent: str = ""
+    phase: str = ""
+    since: float = 0.0  # unix seconds since it has the task
+    done: int = 0  # bytes of the phase
+    total: int = 0
+    rate: float = 0.0  # bytes a second of late
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """One configured root."""
+
+    role: str  # ssd, hdd
+    path: str
+    size: int  # bytes; 0: cannot be measured
+    free: int  # bytes that the service's user can write
+    trusted: bool  # it is there, and it is the file system it was when it was first used
+
+
+@dataclass(frozen=True, slots=True)
+class RTorrent:
+    """What the last calls to rTorrent said."""
+
+    reachable: bool
+    since: float  # unix seconds since it is, or is not
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything, at one moment."""
+
+    at: float  # unix seconds
+    pid: int
+    started: float  # unix seconds: of the parent process, against pid reuse
+    version: str
+    ready: bool
+    draining: bool
+    journal_error: str  # empty: it can be written
+    workers: tuple[Worker, ...]
+    disks: tuple[Disk, ...]
+    rtorrent: RTorrent
+    jobs: dict[str, int] = field(default_factory=dict)  # state -> how many; every state is there
+    oldest: dict[str, float] = field(default_factory=dict)  # state -> unix seconds since the oldest living job is in it
+    queue_depth: int = 0  # jobs that want a copy worker and have none
+    oldest_queued: float = 0.0  # unix seconds of the oldest of them; 0: none
+    notices: dict[str, int] = field(default_factory=dict)  # "pending", "failed" -> how many
+    spool_depth: int = 0
+    bytes_at_risk: int = 0  # finished data that is on the SSD only, as far as the journal knows
+    threshold: int = 0  # bytes: below it torrents leave the SSD
+    low_space: bool = False
+    relocations_planned: int = 0
+    read_back: bool = True  # VERIFICATION_ENABLED
+
+
+def to_json(snapshot: Snapshot) -> bytes:
+    """Given a snapshot, return it as JSON."""
+    return json.dumps(asdict(snapshot), ensure_ascii=True).encode()
+
+
+def from_json(data: bytes) -> Snapshot:
+    """Given JSON that `to_json` made, return the snapshot. Raise ValueError or TypeError if it is something else."""
+    values = json.loads(data)
+    values["workers"] = tuple(Worker(**worker) for worker in values["workers"])
+    values["disks"] = tuple(Disk(**disk) for disk in values["disks"])
+    values["rtorrent"] = RTorrent(**values["rtorrent"])
+    return Snapshot(**values)
