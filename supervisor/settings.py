@@ -1,0 +1,290 @@
+"""The settings: where they come from, what they may be, and what is in force. The only importer of dynaconf.
+
+The fields of `Settings` are the table of all settings: the checks, `config show` and `docs/settings.md` come from it.
+dynaconf lays the sources over each other and remembers which one a value came from. It is given each source's values
+rather than left to find them: its own loaders read the process environment, pass over a file they cannot read with a
+warning, choose the format by the file's ending, and evaluate `@format` and `@jinja` in values. It is imported by
+`load` alone, so that a process that only needs the class does not pay for it.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from supervisor import forms
+from supervisor.errors import ConfigurationError
+from supervisor.forms import Form, hide_password
+
+DEFAULT_FILE = "/etc/seedcache/settings.toml"
+PREFIX = "SEEDCACHE_"
+HIDDEN = "********"
+
+# Names that are also read from the environment without the prefix: those that the ancestor documents.
+_BARE = frozenset(
+    {"download_path_ssd", "final_dest_base_hdd", "scgi_url", "max_concurrent_processes", "disk_space_threshold_gb"}
+    | {"copy_retry_attempts", "verification_enabled", "notify_arr_enabled", "log_level", "log_file", "lock_dir"}
+    | {"sonarr_url", "sonarr_api_key", "sonarr_tag", "radarr_url", "radarr_api_key", "radarr_tag"}
+)
+# Variables of our prefix that are not settings.
+_NAMES_FILE = "SEEDCACHE_CONFIG"
+_FOR_TOOLS = ("SEEDCACHE_TESTS_", "SEEDCACHE_DEMO_", "SEEDCACHE_BENCH_")
+_GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a setting may be and what it means."""
+
+    form: Form
+    help: str
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting in force: for `config show`."""
+
+    name: str
+    value: str  # a secret is hidden
+    source: str
+
+
+def _setting(form: Form, text: str, default: Any = MISSING, *, secret: bool = False) -> Any:  # noqa: ANN401  # as field
+    return field(default=default, metadata={"spec": Spec(form, text, secret)})
+
+
+_ARR = forms.address("http", "https", optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Settings:
+    """All settings, checked. Made by `load`; a test may make one by hand."""
+
+    download_path_ssd: str = _setting(
+        forms.path(real=True),
+        "The directory on the SSD that rTorrent downloads into; only below it is data removed.",
+    )
+    final_dest_base_hdd: str = _setting(
+        forms.path(real=True), "The directory on the HDD that holds the copies, one directory per label."
+    )
+    scgi_url: str = _setting(forms.address("scgi", "http", "https", socket=True), "Where rTorrent answers.")
+    max_concurrent_processes: int = _setting(forms.whole(1), "Copy workers.", 2)
+    writers_per_device: int = _setting(forms.whole(1), "Copies that may write to one destination device at a time.", 1)
+    disk_space_threshold_gb: float = _setting(
+        forms.number(0), "Torrents are relocated while the SSD has less than this free, in GiB (1024^3 bytes).", 100.0
+    )
+    space_check_interval: float = _setting(forms.number(1), "Seconds between two looks at the free space.", 30.0)
+    copy_retry_attempts: int = _setting(
+        forms.whole(1), "Attempts at a step before its torrent is given up as failed.", 3
+    )
+    retry_delay: float = _setting(
+        forms.number(0.1), "Seconds before the first retry; doubled for each further one, up to 15 minutes.", 10.0
+    )
+    verification_enabled: bool = _setting(
+        forms.switch(),
+        "Read each copy back from the device and prove it. Off: only what is read from the SSD is proven.",
+        True,
+    )
+    notify_arr_enabled: bool = _setting(forms.switch(), "Tell Sonarr and Radarr of finished copies.", True)
+    sonarr_url: str = _setting(_ARR, "Sonarr, with its URL base if it has one. Empty: there is none.", "")
+    sonarr_api_key: str = _setting(forms.secret(), "Sonarr's key (Settings, General, Security).", "", secret=True)
+    sonarr_tag: str = _setting(forms.labels(), "Labels whose torrents are Sonarr's.", "sonarr")
+    sonarr_path_map: tuple[tuple[str, str], ...] = _setting(
+        forms.path_map(), "Our paths, and the same ones as Sonarr sees them.", ()
+    )
+    radarr_url: str = _setting(_ARR, "Radarr, with its URL base if it has one. Empty: there is none.", "")
+    radarr_api_key: str = _setting(forms.secret(), "Radarr's key (Settings, General, Security).", "", secret=True)
+    radarr_tag: str = _setting(forms.labels(), "Labels whose torrents are Radarr's.", "radarr")
+    radarr_path_map: tuple[tuple[str, str], ...] = _setting(
+        forms.path_map(), "Our paths, and the same ones as Radarr sees them.", ()
+    )
+    log_level: str = _setting(
+        forms.one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "The least that is logged.", "INFO"
+    )
+    log_file: str = _setting(forms.path(optional=True), "The file that is logged to. Empty: standard error.", "")
+    state_dir: str = _setting(forms.path(), "The spool and the journal.", "/var/lib/seedcache")
+    lock_dir: str = _setting(forms.path(optional=True), "The locks. Empty: the directory `locks` in STATE_DIR.", "")
+    metrics_address: str = _setting(forms.ip_address(), "The address that /metrics is served on.", "127.0.0.1")
+    metrics_port: int = _setting(forms.whole(0, 65535), "Its port. 0: any free one.", 9797)
+    stop_grace: float = _setting(
+        forms.number(0), "Seconds that running work gets to reach a safe point when stopped.", 30.0
+    )
+    rpc_timeout: float = _setting(forms.number(0.1), "Seconds that rTorrent has to answer one call.", 10.0)
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)  # name of a field -> where it came from
+
+    def __post_init__(self) -> None:
+        """Fill in the one default that depends on another setting."""
+        if not self.lock_dir:
+            object.__setattr__(self, "lock_dir", os.path.join(self.state_dir, "locks"))
+
+    def __repr__(self) -> str:
+        """Return a text without secrets: reprs end up in logs and tracebacks."""
+        return f"Settings({', '.join(f'{setting.name.lower()}={setting.value}' for setting in self.explain())})"
+
+    @property
+    def disk_space_threshold_bytes(self) -> int:
+        """The threshold in bytes."""
+        return int(self.disk_space_threshold_gb * _GIB)
+
+    def explain(self) -> list[Setting]:
+        """Return every setting with its value, secrets hidden, and the source of the value."""
+        return [
+            Setting(name.upper(), _display(getattr(self, name), spec), self.sources.get(name, "default"))
+            for name, spec in specs().items()
+        ]
+
+
+def specs() -> dict[str, Spec]:
+    """Return the table of settings: the name of each field, and what it may be."""
+    return {entry.name: entry.metadata["spec"] for entry in fields(Settings) if "spec" in entry.metadata}
+
+
+def load(config: str | None, environ: Mapping[str, str]) -> Settings:
+    """Given the file named on the command line, if any, and the environment, return the settings in force.
+
+    The environment goes before the file, the file before the defaults; SEEDCACHE_NAME goes before the bare NAME.
+    Raise ConfigurationError with one line for every problem there is.
+    """
+    problems: list[str] = []
+    named = config or environ.get(_NAMES_FILE)
+    layers = [*_file(named, problems), *_environment(environ, problems)]
+    known = specs()
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name, (raw, source) in _overlaid(layers).items():
+        sources[name] = source
+        try:
+            values[name] = known[name].form.parse(raw, source.startswith("environment"))
+        except ValueError as error:
+            problems.append(f"{name.upper()} ({source}): {error}")
+    problems += [
+        f"{name.upper()} (default): is not set; set it in {named or DEFAULT_FILE} or as {PREFIX}{name.upper()}"
+        for name in ("download_path_ssd", "final_dest_base_hdd", "scgi_url")
+        if name not in sources
+    ]
+    problems += _contradictions(values, sources)
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return Settings(**values, sources=sources)
+
+
+def _file(named: str | None, problems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    import tomllib  # noqa: PLC0415  # only who loads settings pays for it
+
+    path = named or DEFAULT_FILE
+    try:
+        with open(path, "rb") as file:
+            content = tomllib.load(file)
+    except FileNotFoundError:
+        if named:
+            problems.append(f"CONFIG (file:{path}): does not exist; name the settings file that does")
+        return
+    except OSError as error:
+        problems.append(f"CONFIG (file:{path}): cannot be read ({error.strerror}); let this user read it")
+        return
+    except ValueError as error:  # not TOML, with the line; or not UTF-8
+        problems.append(f"CONFIG (file:{path}): is not valid TOML: {error}; correct it there")
+        return
+    values: dict[str, Any] = {}
+    for name, value in _flat(content, ""):
+        if name not in specs():
+            problems.append(f"{name.upper()} (file:{path}): there is no such setting{_nearest(name)}")
+        elif name in values:
+            problems.append(f"{name.upper()} (file:{path}): is set twice, in a table and by its full name; remove one")
+        else:
+            values[name] = value
+    yield f"file:{path}", values
+
+
+def _flat(table: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    """Give `url` in the table `[sonarr]` its full name: sonarr_url."""
+    for key, value in table.items():
+        name = before + key.lower()
+        if isinstance(value, dict) and any(known.startswith(f"{name}_") for known in specs()):
+            yield from _flat(value, f"{name}_")
+        else:
+            yield name, value
+
+
+def _environment(environ: Mapping[str, str], problems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name in sorted(_BARE):
+        if environ.get(name.upper()):
+            yield f"environment variable {name.upper()}", {name: environ[name.upper()]}
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable == _NAMES_FILE or variable.startswith(_FOR_TOOLS):
+            continue
+        name = variable.removeprefix(PREFIX).replace("__", "_").lower()
+        if name not in specs():
+            problems.append(f"{variable} (environment variable): there is no such setting{_nearest(name, PREFIX)}")
+        elif environ[variable]:
+            yield f"environment variable {variable}", {name: environ[variable]}
+
+
+def _overlaid(layers: list[tuple[str, dict[str, Any]]]) -> dict[str, tuple[Any, str]]:
+    """Given the sources, weakest first, return for each setting that has one its value and its source."""
+    from dynaconf import Dynaconf  # noqa: PLC0415  # 20 MB and a quarter of a second: see above
+    from dynaconf.loaders.base import SourceMetadata  # noqa: PLC0415
+    from dynaconf.utils.inspect import get_history  # noqa: PLC0415
+
+    stack = Dynaconf(
+        envvar_prefix=None,
+        settings_files=[],
+        core_loaders=[],
+        loaders=[],
+        environments=False,
+        load_dotenv=False,
+        auto_cast=False,
+    )
+    for source, values in layers:
+        stack.update(values, loader_identifier=SourceMetadata("seedcache", source), dotted_lookup=False)
+    return {
+        name.lower(): (stack[name], entry["identifier"])
+        for entry in get_history(stack)
+        if entry["loader"] == "seedcache"
+        for name in entry["value"]
+    }
+
+
+def _contradictions(values: Mapping[str, Any], sources: Mapping[str, str]) -> Iterator[str]:
+    ssd, hdd = values.get("download_path_ssd"), values.get("final_dest_base_hdd")
+    if ssd and hdd and os.path.commonpath([ssd, hdd]) in {ssd, hdd}:
+        yield (
+            f"FINAL_DEST_BASE_HDD ({sources['final_dest_base_hdd']}): {hdd!r} and DOWNLOAD_PATH_SSD {ssd!r} "
+            "are the same or one is inside the other; name two separate directories"
+        )
+    for name in ("sonarr", "radarr"):
+        url, key = f"{name}_url", f"{name}_api_key"
+        if values.get("notify_arr_enabled", True) and values.get(url) and not values.get(key, key in sources):
+            yield (
+                f"{key.upper()} ({sources.get(key, 'default')}): is not set but {url.upper()} is ({sources[url]}); "
+                "set the key, or NOTIFY_ARR_ENABLED to false"
+            )
+
+
+def _nearest(name: str, before: str = "") -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a mistake
+
+    near = get_close_matches(name, specs(), n=1)
+    return f"; did you mean {before}{near[0].upper()}?" if near else "; remove it"
+
+
+def _display(value: object, spec: Spec) -> str:
+    if spec.secret:
+        return HIDDEN if value else ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(f"{ours}:{theirs}" for ours, theirs in value)
+    return f"{value:g}" if isinstance(value, float) else hide_password(str(value))
+
+
+def reference() -> list[str]:
+    """Return the lines of the table in `docs/settings.md`."""
+    lines = ["| Setting | Default | Values | Meaning |", "|---|---|---|---|"]
+    defaults = {entry.name: entry.default for entry in fields(Settings)}
+    for name, spec in specs().items():
+        default = "" if defaults[name] is MISSING else _display(defaults[name], spec)
+        cell = "**required**" if defaults[name] is MISSING else default and f"`{default}`"
+        lines.append(f"| `{name.upper()}`{'' if name in _BARE else ' ⁺'} | {cell} | {spec.form.values} | {spec.help} |")
+    return lines
