@@ -1,0 +1,63 @@
+"""Locks between processes. The only importer of filelock, which is imported by the first lock that is taken.
+
+A lock is flock(2) on a file: the kernel releases it when its holder ends, however it ends. The file stays where it is:
+whoever unlinked it would leave two processes with a lock each, on two files of one name.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from supervisor.errors import Busy, ConfigurationError
+
+
+@contextmanager
+def hold(path: str) -> Iterator[None]:
+    """Hold the lock on the file `path` while the body runs; its directory is made (0700) if it is missing.
+
+    Raise Busy at once, with the holder's process id if it left one, if somebody else holds it, and ConfigurationError
+    if the file cannot be a lock.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415  # 45 ms that a process without locks need not pay
+
+    lock = FileLock(path, timeout=0)
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        _refuse_link(path)
+        lock.acquire()
+    except Timeout:
+        raise Busy(f"{path} is locked by {_holder(path)}. Wait for it to end, or stop it.") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be a lock: {error.strerror}. Remove it, or name another directory as LOCK_DIR or STATE_DIR."
+        ) from error
+    try:
+        _sign(path)
+        yield
+    finally:
+        lock.release()
+
+
+def _refuse_link(path: str) -> None:
+    # filelock refuses it too, but only since 3.20.1.
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, "it is a symbolic link")
+
+
+def _sign(path: str) -> None:
+    """Write our process id into the file that we hold, for the message to the next one."""
+    with suppress(OSError):  # a full disk makes the message poorer, not the lock
+        fd = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.write(fd, b"%d\n" % os.getpid())
+        finally:
+            os.close(fd)
+
+
+def _holder(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return f"process {int(file.read(20))}"
+    except (OSError, ValueError):
+        return "another process"
