@@ -1,0 +1,126 @@
+"""The stand-in answers in the shapes that Sonarr and Radarr document."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+import requests
+
+from tests.fakes.arr import COMMANDS, KEY, FakeArr, Mode
+
+HEADERS = {"X-Api-Key": KEY}
+HASH = "ABCDEF0123456789ABCDEF0123456789ABCDEF01"
+
+
+def command(service: str, **changes: object) -> dict:
+    return {"name": COMMANDS[service], "downloadClientId": HASH, "path": "/tv/x", "importMode": "Copy"} | changes
+
+
+def _nullable(schema: object) -> object:
+    """Turn OpenAPI 3.0's `nullable` into what JSON Schema calls it."""
+    if isinstance(schema, list):
+        return [_nullable(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    turned = {key: _nullable(value) for key, value in schema.items() if key != "nullable"}
+    return turned | {"type": [schema["type"], "null"]} if schema.get("nullable") else turned
+
+
+def validate(service: str, name: str, body: object) -> None:
+    document = json.loads((Path(__file__).parent / "schemas" / f"{service}.json").read_text())
+    schema = {"$ref": f"#/components/schemas/{name}", "components": _nullable(document["components"])}
+    jsonschema.validate(body, schema)
+
+
+@pytest.fixture(params=["sonarr", "radarr"])
+def arr(request):
+    with FakeArr(request.param) as fake:
+        yield fake
+
+
+@pytest.mark.parametrize("mode", [Mode.WELL, Mode.UNSUCCESSFUL, Mode.FAILS, Mode.NEVER_COMPLETES])
+def test_every_answer_about_a_command_has_the_documented_shape(arr, mode):
+    arr.mode = mode
+    created = requests.post(f"{arr.url}/api/v3/command", json=command(arr.service), headers=HEADERS, timeout=5)
+    assert created.status_code == 201
+    answers = [created.json()]
+    for _ in range(3):
+        answers.append(requests.get(f"{arr.url}/api/v3/command/{answers[0]['id']}", headers=HEADERS, timeout=5).json())
+    for answer in answers:
+        validate(arr.service, "CommandResource", answer)
+    assert answers[0]["status"] == "queued"
+    assert answers[1]["status"] == "started"
+
+
+def test_the_status_has_the_documented_shape(arr):
+    answer = requests.get(f"{arr.url}/api/v3/system/status", headers=HEADERS, timeout=5)
+    validate(arr.service, "SystemResource", answer.json())
+    assert answer.json()["appName"].lower() == arr.service
+
+
+def test_the_schemas_reject_what_is_not_in_them(arr):
+    with pytest.raises(jsonschema.ValidationError):
+        validate(arr.service, "CommandResource", {"id": 1, "status": "done"})
+    with pytest.raises(jsonschema.ValidationError):
+        validate(arr.service, "SystemResource", {"verison": "4"})
+
+
+def test_nothing_is_told_without_the_key(arr):
+    for headers in ({}, {"X-Api-Key": "wrong"}):
+        assert requests.get(f"{arr.url}/api/v3/system/status", headers=headers, timeout=5).status_code == 401
+        answer = requests.post(f"{arr.url}/api/v3/command", json=command(arr.service), headers=headers, timeout=5)
+        assert answer.status_code == 401
+    assert arr.commands == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": "Backup"}, {"path": ""}, {"downloadClientId": HASH.lower()}, {"importMode": "copy!"}]
+)
+def test_a_command_that_is_wrong_is_refused(arr, changes):
+    body = command(arr.service, **changes)
+    answer = requests.post(f"{arr.url}/api/v3/command", json=body, headers=HEADERS, timeout=5)
+    assert answer.status_code == 400
+    assert arr.commands == []
+
+
+def test_a_body_that_is_not_declared_as_json_is_refused(arr):
+    body = json.dumps(command(arr.service))
+    answer = requests.post(f"{arr.url}/api/v3/command", data=body, headers=HEADERS, timeout=5)
+    assert answer.status_code == 415
+
+
+def test_after_a_restart_it_knows_no_earlier_command_and_has_the_same_port(arr):
+    created = requests.post(f"{arr.url}/api/v3/command", json=command(arr.service), headers=HEADERS, timeout=5).json()
+    arr.stop()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{arr.url}/api/v3/system/status", headers=HEADERS, timeout=5)
+    arr.start()
+    answer = requests.get(f"{arr.url}/api/v3/command/{created['id']}", headers=HEADERS, timeout=5)
+    assert answer.status_code == 404
+
+
+def test_it_runs_by_itself_and_prints_each_command(tmp_path):
+    port_file = tmp_path / "port"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.fakes.arr", "--port-file", str(port_file), "--key", "k"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while not port_file.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        url = f"http://127.0.0.1:{int(port_file.read_text())}/api/v3/command"
+        requests.post(url, json=command("sonarr"), headers={"X-Api-Key": "k"}, timeout=5).raise_for_status()
+        assert process.stdout.readline() == f"sonarr: {json.dumps(command('sonarr'))}\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.communicate()
