@@ -1,0 +1,135 @@
+"""Reads a copy back from the device and compares every piece with the torrent's SHA-1.
+
+Each thread takes some consecutive pieces, reads them and hashes them, so reading and hashing overlap and two cores hash
+at once. The page cache is no witness: what it holds of a file is dropped first, and O_DIRECT goes around it.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
+
+from supervisor.adapters import files
+from supervisor.errors import Retryable
+from supervisor.transfer import blocks
+from supervisor.transfer.crew import BLOCK, Crew, buffers
+from supervisor.transfer.metainfo import Metainfo
+from supervisor.transfer.stream import Extent, PieceHasher, Run, Stream
+
+READERS = 4
+
+
+class ProofFailed(Retryable):
+    """Bytes are wrong: on the SSD, on the HDD, or on the way."""
+
+
+Tree = tuple[int, bytes]  # a directory's descriptor, and its path for messages
+
+
+def source_wrong(meta: Metainfo, source: Tree, piece: int) -> ProofFailed:
+    """Return the error for a piece that the SSD has wrong."""
+    number, offset = Stream(meta).name(piece)
+    name = files.show(b"/".join((source[1], *meta.files[number].path)))
+    return ProofFailed(f"SSD data wrong at piece {piece}, {name} offset {offset}: recheck the torrent in rTorrent")
+
+
+class Proof:
+    """Reads pieces back, from files that may lie in several trees (published, and still in the partial)."""
+
+    def __init__(
+        self,
+        meta: Metainfo,
+        trees: Sequence[Tree],
+        where: Sequence[int | None],
+        wrong: Callable[[int], None],
+        crew: Crew,
+    ) -> None:
+        """Given of each file the index of its tree, or None for zeros that lie nowhere; and what wrong pieces go to."""
+        self.done = 0  # bytes read back so far
+        self._stream = Stream(meta)
+        self._trees = trees
+        self._where = where
+        self._wrong = wrong
+        self._crew = crew
+
+    def run(self, runs: Iterable[Run], readers: int = READERS) -> None:
+        """Prove the pieces. Raise what `wrong` raises, Retryable, Refused or Stopped."""
+        self._groups = self._stream.groups(runs, BLOCK)
+        memory = buffers(readers)
+        self._crew.run([lambda buffer=buffer: self._work(buffer) for buffer in memory])  # type: ignore[misc]
+
+    def _work(self, buffer: memoryview) -> None:
+        with ExitStack() as stack:
+            directories = [stack.enter_context(files.Directories(*tree)) for tree in self._trees]
+            reader = stack.enter_context(closing(_Reader(self._stream.meta, directories, self._where, buffer)))
+            while True:
+                with self._crew.changed:
+                    self._crew.check()
+                    run = next(self._groups, None)
+                if run is None:
+                    return
+                hasher = PieceHasher(self._stream.meta, run[0], self._wrong)
+                start, end = self._stream.span(run)
+                for extent in self._stream.extents(start, end):
+                    reader.read(extent, hasher)
+                with self._crew.changed:
+                    self.done += end - start
+
+
+class _Reader:
+    """One thread's reading of one file after the other."""
+
+    def __init__(
+        self,
+        meta: Metainfo,
+        directories: Sequence[files.Directories],
+        where: Sequence[int | None],
+        buffer: memoryview,
+    ) -> None:
+        self._meta = meta
+        self._directories = directories
+        self._where = where
+        self._buffer = buffer
+        self._file = self._descriptor = -1
+
+    def read(self, extent: Extent, hasher: PieceHasher) -> None:
+        tree = self._where[extent.file]
+        if tree is None:
+            hasher.zeros(extent.length)
+            return
+        file, directories = self._meta.files[extent.file], self._directories[tree]
+        try:
+            if extent.file != self._file:
+                self._open(extent.file, directories)
+            end = extent.offset + extent.length
+            segments: Iterable[tuple[int, int, bool]] = ((extent.offset, end, False),)
+            if self._sparse:
+                segments = blocks.segments(self._descriptor, extent.offset, end)
+            for start, stop, hole in segments:
+                if hole:
+                    hasher.zeros(stop - start)
+                    continue
+                for offset in range(start, stop, BLOCK):
+                    length = min(BLOCK, stop - offset)
+                    hasher.feed(blocks.read(self._descriptor, self._buffer, offset, length, direct=self._direct))
+        except (blocks.Short, FileNotFoundError) as error:
+            raise ProofFailed(
+                f"the HDD copy lacks {files.show(directories.join(file.path))} or a part of it; it must be copied again"
+            ) from error
+        except OSError as error:
+            raise files.failure(error, directories.join(file.path)) from error
+
+    def _open(self, number: int, directories: files.Directories) -> None:
+        self.close()
+        self._descriptor, self._direct = directories.open_direct(self._meta.files[number].path, os.O_RDONLY)
+        self._file = number
+        info = os.fstat(self._descriptor)
+        size = self._meta.files[number].size
+        if not files.regular(info) or info.st_size != size:
+            raise blocks.Short
+        self._sparse = files.allocated(info) < size
+        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = self._file = -1

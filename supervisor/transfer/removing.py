@@ -1,0 +1,108 @@
+"""Removes the SSD data of a torrent that seeds from the HDD: its listed files and its own directories, nothing else."""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from supervisor.adapters import clock, files
+from supervisor.errors import Refused
+from supervisor.messages import Phase, Relocate
+from supervisor.transfer import metainfo, publishing
+from supervisor.transfer.metainfo import File, Metainfo
+
+_CONFIRM_EVERY = 0.5  # seconds; promised is one
+
+
+def remove(task: Relocate, confirm: Callable[[], None], report: Callable[[Phase, int, int], None]) -> int:
+    """Unlink the torrent's files below `task.source`; return the allocated bytes that were freed.
+
+    `confirm` must raise unless rTorrent seeds from the HDD and its session says so; it is called before the first
+    unlink and at least once a second while there are more. Files that are gone already are an earlier attempt's work.
+    Raise what `confirm` raises; Refused if the HDD copy is not complete, or is the SSD data itself under another name;
+    Retryable after an IO error.
+    """
+    meta = metainfo.read(task.metainfo, task.hash)
+    with ExitStack() as stack:
+        ssd = _keep(stack, files.open_place(task.ssd))
+        hdd = _keep(stack, files.open_place(task.hdd))
+        below = files.beneath(task.ssd.path, task.source)
+        with files.explained(task.destination):
+            target = _keep(stack, files.open_directory(hdd, files.beneath(task.hdd.path, task.destination)))
+        copies = stack.enter_context(files.Directories(target, task.destination))
+        try:
+            source = _keep(stack, files.open_directory(ssd, below))
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise files.failure(error, task.source) from error
+        originals = stack.enter_context(files.Directories(source, task.source))
+        for file in meta.files:
+            _check(file, originals, copies)
+        freed = _unlink(meta, originals, confirm, report)
+        for folder in reversed(publishing.folders(file.path for file in meta.files)):
+            files.prune(source, folder)
+        if meta.multi and below:  # the directory of a torrent of one file is not the torrent's own
+            files.prune(_keep(stack, files.open_directory(ssd, below[:-1])), below[-1:])
+    return freed
+
+
+def _check(file: File, originals: files.Directories, copies: files.Directories) -> None:
+    """Raise Refused unless the HDD has a file of the right size that stays when the SSD's name goes."""
+    path = copies.join(file.path)
+    try:
+        copy = copies.stat(file.path)
+    except FileNotFoundError as error:
+        if file.padding:
+            return
+        raise Refused(f"{files.show(path)} is missing on the HDD; nothing is removed: verify the copy") from error
+    except OSError as error:
+        raise files.failure(error, path) from error
+    if not files.regular(copy) or copy.st_size != file.size:
+        raise Refused(f"{files.show(path)} is not the torrent's file of {file.size} bytes; nothing is removed")
+    original = _stat(file, originals)
+    if original is None:
+        return
+    if not files.regular(original):
+        raise Refused(f"{files.show(originals.join(file.path))} is no ordinary file; nothing is removed: look at it")
+    if os.path.samestat(copy, original):
+        with files.explained(path):
+            above = os.fstat(originals.parent(file.path)), os.fstat(copies.parent(file.path))
+        if original.st_nlink == 1 or os.path.samestat(*above):
+            raise Refused(f"{files.show(path)} is the SSD's file itself under another name; nothing is removed")
+
+
+def _stat(file: File, originals: files.Directories) -> os.stat_result | None:
+    try:
+        return originals.stat(file.path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise files.failure(error, originals.join(file.path)) from error
+
+
+def _unlink(
+    meta: Metainfo,
+    originals: files.Directories,
+    confirm: Callable[[], None],
+    report: Callable[[Phase, int, int], None],
+) -> int:
+    freed, done, confirmed = 0, 0, None
+    for file in meta.files:
+        info = _stat(file, originals)
+        if info is not None and files.regular(info):
+            if confirmed is None or clock.monotonic() - confirmed >= _CONFIRM_EVERY:
+                confirm()
+                confirmed = clock.monotonic()
+                report(Phase.REMOVE, done, meta.size)
+            with files.explained(originals.join(file.path)):
+                os.unlink(file.path[-1], dir_fd=originals.parent(file.path))
+            if info.st_nlink == 1:
+                freed += files.allocated(info)
+        done += file.size
+    report(Phase.REMOVE, done, meta.size)
+    return freed
+
+
+def _keep(stack: ExitStack, descriptor: int) -> int:
+    stack.callback(os.close, descriptor)
+    return descriptor
