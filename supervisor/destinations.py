@@ -3,8 +3,6 @@
 It is decided once per torrent and journalled: Sonarr and Radarr change the label after their import.
 """
 
-from urllib.parse import unquote
-
 from supervisor.errors import Refused
 
 _LONGEST = 255  # bytes of one name: NAME_MAX of ext4, xfs and btrfs
@@ -14,22 +12,25 @@ _OURS = b".seedcache-"  # our own names on the HDD: partial copies
 def decide(root: bytes, label: str, multi: bool, name: bytes) -> bytes:
     """Given the HDD root, a torrent's label, kind and raw name, return the directory rTorrent will have it in there.
 
-    That is d.directory after the switch: root/label/name for a directory of files, root/label for a single file. The
-    label may be URL-encoded, as ruTorrent stores it, and names a directory per `/` in it; an empty one names none.
+    That is d.directory after the switch: root/label/name for a directory of files, root/label for a single file, whose
+    name does not matter here. The label is plain text: what ruTorrent stored URL-encoded has been decoded, once, by
+    the adapter. It names a directory per `/` in it; an empty one names none.
     Raise Refused if the label or the name would lead out of the root or into a name of our own.
     """
     parent = b"/".join([root.rstrip(b"/"), *_components(label)]) or b"/"
-    fault = _fault(name) or ("it has a /" if b"/" in name else "")
+    if not multi:
+        return parent
+    fault = "it has a /" if b"/" in name else _fault(name)
     if fault:
-        raise Refused(f"The torrent's name {name!r} cannot be a file name: {fault}. It stays on the SSD.")
-    return parent.rstrip(b"/") + b"/" + name if multi else parent
+        raise Refused(f"The torrent's name {name!r} cannot name a directory: {fault}. It stays on the SSD.")
+    return parent.rstrip(b"/") + b"/" + name
 
 
 def _components(label: str) -> list[bytes]:
     if not label:
         return []
     components = []
-    for text in unquote(label, errors="surrogateescape").split("/"):
+    for text in label.split("/"):
         try:
             component = text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:

@@ -1,5 +1,3 @@
-from urllib.parse import quote
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -28,9 +26,17 @@ def test_slashes_in_the_label_are_directories_and_a_backslash_is_a_character():
     assert decide(ROOT, "tv\\hd", multi=False, name=b"x") == b"/srv/hdd/tv\\hd"
 
 
-def test_an_encoded_label_is_decoded_slashes_too():
-    assert decide(ROOT, "tv%2Fhd%20%C3%A9", multi=False, name=b"x") == "/srv/hdd/tv/hd é".encode()
-    assert decide(ROOT, "caf%E9", multi=False, name=b"x") == b"/srv/hdd/caf\xe9"
+def test_a_label_is_taken_as_it_is_so_that_it_is_decoded_once_only():
+    assert decide(ROOT, "50%2Foff", multi=False, name=b"x") == b"/srv/hdd/50%2Foff"
+    assert decide(ROOT, "%2e%2e", multi=False, name=b"x") == b"/srv/hdd/%2e%2e"
+
+
+def test_a_label_that_was_no_utf_8_keeps_its_bytes():
+    assert decide(ROOT, "caf\udce9", multi=False, name=b"x") == b"/srv/hdd/caf\xe9"
+
+
+def test_the_name_of_a_single_file_does_not_matter():
+    assert decide(ROOT, "films", multi=False, name=b"") == b"/srv/hdd/films"
 
 
 def test_the_root_may_be_given_with_a_slash_at_the_end_or_be_the_root_directory():
@@ -48,19 +54,15 @@ def test_the_raw_name_is_never_stripped_nor_decoded():
     "label",
     [
         "../../outside",
-        "%2e%2e/x",
         "tv/../../x",
         "..",
         ".",
         "tv/./x",
         "/etc",
-        "%2Fetc",
         "tv//hd",
         "tv/",
         "a\0b",
-        "a%00b",
         "a\nb",
-        "a%0Ab",
         "a\x7fb",
         "a\x9bb",
         "x" * 256,
@@ -78,10 +80,9 @@ def test_a_label_that_is_no_directory_below_the_root_is_refused_by_name_with_the
 
 
 @pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"../x", b"a\0b", b"x" * 256, b".seedcache-x"])
-@pytest.mark.parametrize("multi", [True, False])
-def test_a_name_that_is_no_file_name_is_refused(name, multi):
+def test_a_name_that_cannot_name_a_directory_is_refused(name):
     with pytest.raises(Refused, match="name"):
-        decide(ROOT, "tv", multi=multi, name=name)
+        decide(ROOT, "tv", multi=True, name=name)
 
 
 LABELS = st.one_of(
@@ -95,7 +96,7 @@ NAMES = st.one_of(
 
 
 @given(LABELS, st.booleans(), NAMES)
-@example(label="%2e%2e/%2e%2e/etc", multi=True, name=b"passwd")
+@example(label="../../etc", multi=True, name=b"passwd")
 @example(label="../hdd2", multi=True, name=b"x")
 def test_whatever_the_label_and_the_name_the_result_is_inside_the_root(label, multi, name):
     try:
@@ -110,15 +111,3 @@ def test_whatever_the_label_and_the_name_the_result_is_inside_the_root(label, mu
     assert not any(b"\0" in part or len(part) > 255 or part.startswith(b".seedcache-") for part in inside)
     if multi:
         assert inside[-1] == name
-
-
-@given(st.text(min_size=1, alphabet=st.characters(codec="utf-8")), st.booleans())
-def test_a_label_leads_to_one_place_whether_it_was_stored_encoded_or_not(label, multi):
-    def outcome(text: str) -> bytes | None:
-        try:
-            return decide(ROOT, text, multi=multi, name=b"x")
-        except Refused:
-            return None
-
-    if "%" not in label:
-        assert outcome(quote(label, safe="")) == outcome(label)

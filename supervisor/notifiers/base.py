@@ -1,0 +1,20 @@
+"""What a notifier is."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from supervisor.messages import Notify
+
+
+class Notifier(Protocol):
+    """A kind of service that is told of finished copies."""
+
+    def notify(self, task: Notify, stopping: Callable[[], bool]) -> None:
+        """Tell the service of one torrent; return when it has done what it was asked for.
+
+        Raise Retryable if a later attempt may succeed, Refused if a person must change something first, and Stopped
+        soon after `stopping()` has become true. To be told twice does a service no harm.
+        """
+
+    def probe(self, url: str, key: str) -> str:
+        """Return the version of the service at an address; raise Retryable or Refused as `notify`."""
