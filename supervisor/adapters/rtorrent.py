@@ -1,0 +1,291 @@
+"""Speaks to rTorrent 0.9.8 to 0.16: the only importer of pyrosimple, and of it only the proxy.
+
+Importing this costs 10 MB and up to 90 ms (pyrosimple brings prometheus_client with it): import it where it is needed.
+
+What rTorrent says of a path is not always its bytes (measured on both versions): 0.9.8 answers "?" and 0.16 "%E9" for
+each byte that is not UTF-8, a carriage return becomes a newline, and other control characters come raw, which is not
+XML at all. So control characters are replaced before parsing, and a directory that may have been changed on the way is
+read from rTorrent's session on disk. What we tell rTorrent goes as base64, which both take for any string.
+"""
+
+import http.client
+import io
+import os
+import re
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.parsers.expat import ExpatError
+from xmlrpc import client as xmlrpc
+
+from pyrosimple.util import rpc
+
+from supervisor.adapters import session
+from supervisor.adapters.scgi import Carrier, carrier, cause, masked
+from supervisor.errors import ConfigurationError, Retryable, RTorrentUnreachable, TorrentGone
+
+Call = Sequence[object]  # a method and its arguments
+
+# Guards of a step: rTorrent itself refuses it, in the same turn of its main loop, while the torrent is being hashed
+# (0.9.8 hangs or dies when such a torrent is closed, stopped or re-pointed), or is not closed yet.
+IDLE = "d.hashing="
+CLOSED = "or={d.hashing=,d.is_open=}"
+_BUSY = "BUSY"
+
+_CHANGED = re.compile(rb"\?|%[0-9A-F]{2}|\n|\xef\xbf\xbd")  # what rTorrent or we may have put in place of other bytes
+_BARRED = re.compile(rb"[\x00-\x1f\x7f]")
+_CONTROL = bytes(code if code >= 0x20 or code in b"\t\n\r" else 0x3F for code in range(256))  # 0x3F: "?"  # noqa: PLR2004
+
+_FIELDS = (
+    "d.hash", "d.name", "d.directory", "d.is_multi_file", "d.size_bytes", "d.custom1", "d.timestamp.finished",
+    "d.complete", "d.hashing", "d.is_meta", "d.is_open", "d.is_active", "d.state", "d.left_bytes", "d.wanted_chunks",
+    "d.ratio", "d.up.total", "d.up.rate", "d.peers_connected", "d.message",
+)  # fmt: skip
+
+
+# All that reading nonsense can raise: the proxy and the XML-RPC parser check little.
+_NO_ANSWER = (
+    OSError, http.client.HTTPException, xmlrpc.Error, ExpatError,
+    AssertionError, LookupError, TypeError, ValueError, OverflowError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Torrent:
+    """One torrent, as rTorrent describes it."""
+
+    hash: str  # 40 upper-case hex digits
+    name: str  # for display: bytes that are not UTF-8 are replaced
+    directory: bytes  # d.directory, no trailing slash: the root of a multi-file torrent, the parent of a single file
+    multi: bool
+    size: int  # bytes
+    label: str  # d.custom1, URL-unquoted: ruTorrent stores it quoted, Sonarr raw
+    finished: float  # unix seconds; 0: never
+    complete: bool
+    hashing: int  # 0: it is not being hashed
+    meta: bool  # a magnet link, not yet resolved
+    open: bool
+    active: bool
+    started: bool  # d.state: it is meant to run, perhaps paused
+    left_bytes: int
+    wanted_chunks: int  # 0: all that is not skipped is there
+    ratio: float  # uploaded / downloaded
+    up_total: int  # bytes
+    up_rate: int  # bytes per second
+    peers: int  # connected
+    message: str
+
+    @property
+    def base(self) -> bytes:
+        """Return the path of its data: d.base_path would lie while the torrent is closed."""
+        return self.directory if self.multi else b"/".join((self.directory, os.fsencode(self.name)))
+
+
+class _Transport(xmlrpc.Transport):
+    """Carries pyrosimple's requests with a timeout: its own transports wait for ever for a hung rTorrent."""
+
+    def __init__(self, carry: Carrier) -> None:
+        super().__init__()
+        self._carry = carry
+
+    def request(self, _host: object, _handler: str, body: Any, verbose: bool = False) -> Any:  # noqa: ANN401
+        """Given an XML-RPC request, return the values of the answer."""
+        self.verbose = verbose  # parse_response looks at it
+        answer = self._carry(body)
+        try:
+            answer.decode()
+        except UnicodeDecodeError:
+            answer = answer.decode(errors="replace").encode()
+        return self.parse_response(io.BytesIO(answer.translate(_CONTROL)))  # type: ignore[arg-type]  # it only reads
+
+
+class RTorrent:
+    """One rTorrent. Every call is one request over its own connection, and ends within the timeout."""
+
+    def __init__(self, url: str, timeout: float = 10.0) -> None:
+        """Given its URL and the seconds one call may take. Raise ConfigurationError if it is no such URL."""
+        self.url = masked(url)
+        self._proxy = rpc.RTorrentProxy("", transport=_Transport(carrier(url, timeout)))  # type: ignore[no-untyped-call]
+
+    def torrent(self, info_hash: str) -> Torrent:
+        """Return one torrent. Raise TorrentGone or RTorrentUnreachable."""
+        *row, path, cwd = self.ask(*((field, info_hash) for field in _FIELDS), ("session.path",), ("system.cwd",))
+        return self._read([row], _session(path, cwd))[0]
+
+    def torrents(self, view: str = "main") -> list[Torrent]:
+        """Return all torrents of a view, by one call whatever their number. Raise RTorrentUnreachable.
+
+        Also raised when rTorrent has just started and does not list all of its session yet: 0.16 answers with an empty
+        list for 50 ms.
+        """
+        columns = [f"{field}=" for field in _FIELDS]
+        rows, path, cwd = self.ask(("d.multicall2", "", view, *columns), ("session.path",), ("system.cwd",))
+        saved = _session(path, cwd)
+        if view == "main" and session.loading(saved, len(rows)):
+            raise RTorrentUnreachable(f"rTorrent at {self.url} has just started and is still loading its torrents")
+        return self._read(rows, saved)
+
+    def versions(self) -> tuple[str, str]:
+        """Return the versions of rTorrent and of its library."""
+        client, library = self.ask(("system.client_version",), ("system.library_version",))
+        return str(client), str(library)
+
+    def session_path(self) -> bytes:
+        """Return the absolute path of the session directory. Raise ConfigurationError if rTorrent keeps none."""
+        path = _session(*self.ask(("session.path",), ("system.cwd",)))
+        if not path:
+            raise ConfigurationError("rTorrent keeps no session: add session.path.set = /SOME/DIRECTORY to its rc file")
+        return path
+
+    def metafile(self, info_hash: str) -> bytes:
+        """Return the path of rTorrent's own copy of the torrent's metafile."""
+        return session.metafile(self.session_path(), info_hash)
+
+    def resume_directory(self, info_hash: str) -> bytes | None:
+        """Return the directory that the torrent's data has after a restart: see session.directory."""
+        return session.directory(self.session_path(), info_hash)
+
+    def sync_session(self, info_hash: str) -> None:
+        """Make what the session says of the torrent survive a power failure: see session.sync."""
+        session.sync(self.session_path(), info_hash)
+
+    def hooks(self, event: str = "event.download.finished") -> dict[str, str]:
+        """Return what rTorrent runs at an event: name to command. Names that begin with "!" are rTorrent's own."""
+        (handlers,) = self.ask(("method.get", "", event))
+        return {str(name): _text(command) for name, command in dict(handlers).items()}
+
+    def custom(self, info_hash: str, key: str) -> str:
+        """Return a custom value of a torrent; "" if it has none."""
+        return str(self.ask(("d.custom", info_hash, key))[0])
+
+    def guarded(self, info_hash: str, *steps: tuple[str, str | bytes]) -> bool:
+        """Given (guard, command) pairs, have rTorrent run the commands in one request, in one turn of its main loop.
+
+        Return False if a guard stopped one. Raise TorrentGone, RTorrentUnreachable, or Retryable if rTorrent refuses
+        one; the steps after it have been run all the same.
+        """
+        calls = [("branch", info_hash, guard, f"cat={_BUSY}", _string(command)) for guard, command in steps]
+        try:
+            return _BUSY not in self.ask(*calls)
+        except _Fault as fault:
+            raise Retryable(str(fault)) from fault
+
+    def ask(self, *calls: Call) -> list[Any]:
+        """Make the calls, each a method and its arguments, in one request; return the value of each.
+
+        Raise TorrentGone if one is for a torrent that rTorrent, settled, does not have, else RTorrentUnreachable.
+        """
+        answers = self._request([{"methodName": method, "params": list(rest)} for method, *rest in calls])
+        for (method, *rest), answer in zip(calls, answers, strict=True):
+            if isinstance(answer, dict):
+                fault = str(answer.get("faultString"))
+                if "info-hash" in fault:  # 0.9.8: Could not find info-hash. 0.16: … info-hash not found
+                    raise self._missing(str(rest[0]))
+                raise _Fault(f"rTorrent at {self.url} refused {method}: {fault}; is it 0.9.8 to 0.16?")
+        return [answer[0] for answer in answers]
+
+    def _request(self, calls: list[dict[str, object]]) -> list[Any]:
+        try:
+            answers = self._proxy.system.multicall(calls)
+        except _NO_ANSWER as error:
+            raise RTorrentUnreachable(f"rTorrent at {self.url} cannot be asked: {cause(error)}") from error
+        sensible = isinstance(answers, list) and len(answers) == len(calls)
+        if not sensible or not all(isinstance(answer, dict) or answer for answer in answers):
+            raise RTorrentUnreachable(f"rTorrent at {self.url} gave no sensible answer: {answers!r:.80}")
+        return answers  # type: ignore[no-any-return]  # just checked
+
+    def _missing(self, info_hash: str) -> TorrentGone | RTorrentUnreachable:
+        listed, path, cwd = self.ask(("view.size", "", "main"), ("session.path",), ("system.cwd",))
+        if session.loading(_session(path, cwd), listed):
+            return RTorrentUnreachable(f"rTorrent at {self.url} has just started and has not loaded {info_hash} yet")
+        return TorrentGone(f"rTorrent at {self.url} has no torrent {info_hash}: it was erased there")
+
+    def _read(self, rows: Any, saved_in: bytes) -> list[Torrent]:  # noqa: ANN401 - whatever was answered
+        try:
+            return [_torrent(row, saved_in) for row in rows]
+        except (AttributeError, *_NO_ANSWER) as error:
+            raise RTorrentUnreachable(f"rTorrent at {self.url} gave no sensible answer: {error}") from error
+
+
+class _Fault(RTorrentUnreachable):
+    """RTorrent answers that it cannot do what it was asked."""
+
+
+def set_root(root: bytes) -> bytes:
+    """Given where a torrent's data lies now (as Torrent.directory), return the command that tells rTorrent so."""
+    return b'd.directory_base.set="%s"' % root.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def _string(value: str | bytes) -> str | xmlrpc.Binary:
+    """XML has no way to say a byte that is not UTF-8, nor most control characters: those go as base64."""
+    if isinstance(value, str):
+        return value
+    try:
+        return xmlrpc.Binary(value) if _BARRED.search(value) else value.decode()
+    except UnicodeDecodeError:
+        return xmlrpc.Binary(value)
+
+
+def _torrent(row: Sequence[Any], saved_in: bytes) -> Torrent:
+    """Given the values of _FIELDS and the path of the session, return what they say."""
+    return Torrent(
+        hash=row[0],
+        name=row[1],
+        directory=_true_directory(row[2].encode().rstrip(b"/") or b"/", saved_in, row[0]),
+        multi=bool(row[3]),
+        size=row[4],
+        label=urllib.parse.unquote(row[5]),
+        finished=float(row[6]),
+        complete=bool(row[7]),
+        hashing=row[8],
+        meta=bool(row[9]),
+        open=bool(row[10]),
+        active=bool(row[11]),
+        started=bool(row[12]),
+        left_bytes=row[13],
+        wanted_chunks=row[14],
+        ratio=row[15] / 1000,
+        up_total=row[16],
+        up_rate=row[17],
+        peers=row[18],
+        message=row[19],
+    )
+
+
+def _true_directory(told: bytes, saved_in: bytes, info_hash: str) -> bytes:
+    """Return the directory's real bytes: the session's, if it is what rTorrent may have meant; else what it told."""
+    if not _CHANGED.search(told):
+        return told
+    try:
+        saved = session.directory(saved_in, info_hash)
+    except ConfigurationError:  # one torrent's; the others need no session to be told right
+        return told
+    return saved if saved is not None and re.fullmatch(b"".join(_meant(told)), saved, re.DOTALL) else told
+
+
+def _meant(told: bytes) -> Iterator[bytes]:
+    """Yield a pattern of all that rTorrent tells as `told`."""
+    position = 0
+    for match in _CHANGED.finditer(told):
+        yield re.escape(told[position : match.start()])
+        found, position = match[0], match.end()
+        if found.startswith(b"%"):
+            yield b"(?:%s|%s)" % (found, re.escape(bytes([int(found[1:], 16)])))
+        elif found == b"\n":
+            yield b"(?:\r\n|\r|\n)"
+        else:
+            yield b"." if found == b"?" else b".{1,3}"
+    yield re.escape(told[position:])
+
+
+def _text(command: object) -> str:
+    """Return a command as it could stand in the rc file; rTorrent gives a parsed one as nested lists."""
+    if not isinstance(command, list):
+        return str(command)
+    parts = command[:-1] if command[1:] and command[-1] == 0 else command  # rTorrent adds a 0 to a bare command
+    return f"(({', '.join(_text(part) for part in parts)}))"
+
+
+def _session(path: str, cwd: str) -> bytes:
+    return os.path.join(cwd.encode(), path.encode()) if path else b""
