@@ -61,12 +61,12 @@ class Broker(BaseManager):
 Broker.register("_named", _queue, proxytype=_QueueProxy)
 
 
-def serve(context: ForkServerContext) -> tuple[Broker, BaseProcess]:
-    """Start a Manager process below the state directory we are in; return it and its process."""
+def serve(context: ForkServerContext, state_dir: str) -> tuple[Broker, BaseProcess]:
+    """Start a Manager process below the state directory, which must be ours too; return it and its process."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(ADDRESS)  # a killed one leaves its socket behind
     broker = Broker(ADDRESS, ctx=context)
-    broker.start(_outlive_signals)
+    broker.start(_settle, (state_dir,))
     # BaseManager has no public way to its process.
     process: BaseProcess = broker._process  # type: ignore[attr-defined]  # noqa: SLF001
     return broker, process
@@ -79,7 +79,8 @@ def connect() -> Broker:
     return broker
 
 
-def _outlive_signals() -> None:
+def _settle(state_dir: str) -> None:
+    os.chdir(state_dir)
     # Ctrl-C and a service manager signal the whole group: the parent ends the Manager last, after the workers.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

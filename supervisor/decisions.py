@@ -4,12 +4,20 @@ Retry is decided here and nowhere else: a job that waits knows when it is due, a
 """
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from supervisor.jobs import ENDED, Job, Notice, Proof, State, Telling
+from supervisor import destinations
+from supervisor.errors import Refused
+from supervisor.jobs import Job, Notice, Proof, State, Telling
 from supervisor.messages import Copied, Failed
+from supervisor.planning import inside
+
+if TYPE_CHECKING:
+    from supervisor.adapters.rtorrent import Torrent
 
 _LONGEST_DELAY = 900.0  # seconds between two attempts at most
 _ABSENCES = 3  # how often rTorrent must deny a torrent before it counts as erased: 0.16 lists none just after its start
+_DENIED = "rTorrent does not list it"
 _FAILED_NOTICE_DELAY = 3600.0  # seconds: what a person must mend is not hammered
 
 
@@ -48,12 +56,19 @@ def waiting(job: Job, failure: Failed, limits: Limits, now: float) -> Job:
     return job.to(State.WAITING, now, attempts=attempts, due=due, reason=failure.reason)
 
 
+def disproven(job: Job, failure: Failed, now: float) -> Job:
+    """A published copy could not be read back well. Return the job: failed if the bytes are wrong, else as it was."""
+    if not failure.proof or job.state is State.RELOCATED:
+        return replace(job, reason=failure.reason)
+    return job.to(State.FAILED, now, proof=Proof.NONE, reason=failure.reason)
+
+
 def absent(job: Job, limits: Limits, now: float) -> Job:
     """RTorrent answered and did not list the torrent. Return the job, gone if that was said often enough."""
-    if job.attempts + 1 >= _ABSENCES:
+    denied = job.attempts + 1 if job.reason == _DENIED else 1
+    if denied >= _ABSENCES:
         return job.to(State.GONE, now, reason="erased in rTorrent; what is on the disks was left as it is")
-    due = now + limits.delay
-    return job.to(State.WAITING, now, attempts=job.attempts + 1, due=due, reason="rTorrent does not list it")
+    return job.to(State.WAITING, now, attempts=denied, due=now + limits.delay, reason=_DENIED)
 
 
 def resumed(job: Job, now: float) -> Job:
@@ -103,6 +118,46 @@ def retried(job: Job, now: float) -> Job:
     """A person wants it tried again now. Return it."""
     if job.state is State.WAITING:
         return replace(job, due=now, attempts=0)
-    if job.state in ENDED and job.state is not State.RELOCATED:
+    if job.state in (State.FAILED, State.CANCELLED, State.GONE):
         return submitted(job, job.hash, now)
     return job
+
+
+def located(job: Job, torrent: "Torrent", ssd: bytes, hdd: bytes, limits: Limits, now: float) -> Job:
+    """RTorrent has the torrent. Return its job, still SUBMITTED and its destination decided, if it is to be copied now.
+
+    Or in another state. The destination is decided once, since Sonarr changes the label after its import.
+    """
+    if torrent.meta or not (torrent.complete or torrent.hashing):
+        reason = "still a magnet" if torrent.meta else f"not finished: {torrent.left_bytes} bytes are missing"
+        return waiting(job, Failed(f"{reason}; it is copied once rTorrent has all of it", retry=True), limits, now)
+    if torrent.hashing:
+        return waiting(job, Failed("rTorrent is checking it", retry=True, counts=False), limits, now)
+    if job.source and torrent.directory == job.destination:
+        return job  # switched by an earlier run: the copy is proven again where it stands, then the SSD is cleared
+    if inside(torrent.directory, hdd):
+        if job.source:
+            where = torrent.directory.decode(errors="replace")
+            return job.to(State.FAILED, now, reason=f"somebody else moved it, to {where}; nothing was removed")
+        return job.to(State.RELOCATED, now, reason="it was on the HDD already")
+    if not inside(torrent.directory, ssd):
+        reason = f"its data is in {torrent.directory.decode(errors='replace')}, outside DOWNLOAD_PATH_SSD"
+        return job.to(State.FAILED, now, reason=reason)
+    destination = job.destination
+    if not destination:
+        root = torrent.directory.rpartition(b"/")[2] if torrent.multi else b""
+        try:
+            destination = destinations.decide(hdd, torrent.label, torrent.multi, root)
+        except Refused as error:
+            return job.to(State.FAILED, now, reason=str(error))
+    return replace(
+        job,
+        name=torrent.name,
+        label=torrent.label,
+        size=torrent.size,
+        multi=torrent.multi,
+        source=torrent.directory,
+        destination=destination,
+        finished=torrent.finished,
+        attempts=0 if job.reason == _DENIED else job.attempts,
+    )

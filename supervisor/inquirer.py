@@ -21,6 +21,7 @@ _MANY = (
     20  # look-ups that wait: from here on one call for all torrents is less work for rTorrent than one call for each
 )
 _LONGEST_BACK_OFF = 60.0  # seconds
+_PULSE = 30.0  # seconds between two calls when nobody asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +109,19 @@ class Inquirer(threading.Thread):
 
     def run(self) -> None:
         """Ask and answer until told to leave."""
-        back_off = 0.0
+        back_off, asked = 0.0, False
         while True:
             with self._changed:
                 if back_off:
                     self._changed.wait_for(lambda: self._leave, timeout=back_off)
-                self._changed.wait_for(lambda: self._leave or self._survey or self._wanted)
+                elif asked:
+                    self._changed.wait_for(lambda: self._leave or self._survey or self._wanted, timeout=_PULSE)
                 if self._leave:
                     return
                 hashes, survey, where = list(self._wanted), self._survey, self._where
             try:
                 self._ask(where, hashes, survey=survey)
-                back_off = 0.0
+                back_off, asked = 0.0, True
             except RTorrentUnreachable:
                 back_off = min(max(back_off * 2, 1.0), _LONGEST_BACK_OFF)
 
@@ -136,6 +138,8 @@ class Inquirer(threading.Thread):
             known = {torrent.hash: torrent for torrent in torrents}
         else:
             known = {}
+            if not hashes:
+                self._timed(rtorrent.session_path)  # nobody asks: is it still there?
         for job_hash in hashes:
             torrent = known.get(job_hash)
             try:

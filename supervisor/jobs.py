@@ -28,7 +28,7 @@ class Proof(StrEnum):
     READ_BACK = "read-back"  # every piece was right when read back from the device
 
 
-ENDED = frozenset({State.RELOCATED, State.FAILED, State.CANCELLED, State.GONE})
+ENDED = frozenset({State.RELOCATED, State.CANCELLED, State.GONE})  # a failed one still wants somebody's attention
 IN_WORK = frozenset({State.COPYING, State.RELOCATING})
 ON_HDD = frozenset({State.COPIED, State.NOTIFIED, State.CACHED, State.RELOCATING, State.RELOCATED})
 

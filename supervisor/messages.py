@@ -71,6 +71,7 @@ class Relocate:
     ssd: Place
     hdd: Place
     scgi_url: str
+    rpc_timeout: float = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
-"""Our own processes: that a child ends with its parent, how kind it is to others, and whether a pid is still who it was."""
+"""Our own processes: that a child ends with its parent, and whether a pid is still who it was."""
 
+import contextlib
 import os
 import threading
 from multiprocessing import parent_process
@@ -8,8 +9,8 @@ from multiprocessing import parent_process
 def die_with_parent() -> None:
     """End this process when the supervisor's parent ends, however that ended.
 
-    A child of the fork server is no child of the parent, so prctl(2)'s PDEATHSIG would watch the wrong one; the pipe that
-    multiprocessing keeps to the parent closes with it. Ending at any point is safe: every step can be done again.
+    A child of the fork server is no child of the parent, so prctl(2)'s PDEATHSIG would watch the wrong one; the pipe
+    that multiprocessing keeps to the parent closes with it. Ending at any point is safe: every step can be done again.
     """
     parent = parent_process()
     if parent is None:
@@ -31,3 +32,18 @@ def start_time(pid: int) -> float | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
     except psutil.NoSuchProcess:
         return None
+
+
+def end(pid: int, started: float | None, patience: float = 5.0) -> None:
+    """Given a pid and when it started, kill that process, if it is still that one, and wait until it is gone.
+
+    Wait no longer than the patience (seconds): one that sleeps in a disk's driver cannot be killed.
+    """
+    import psutil  # noqa: PLC0415  (as above)
+
+    if started is None or start_time(pid) != started:
+        return
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        process = psutil.Process(pid)
+        process.kill()
+        process.wait(patience)

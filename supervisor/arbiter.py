@@ -1,0 +1,266 @@
+"""The parent: one loop that waits for everything at once, and hands it to the dispatcher.
+
+It wakes for a submission (inotify), a report of a worker, an answer of rTorrent, the end of a child, a signal, and the
+clock. Signal handlers only write a byte (signal.set_wakeup_fd); threads only put a message and ring.
+"""
+
+import contextlib
+import logging
+import os
+import queue
+import selectors
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from inotify_simple import INotify, flags
+
+from supervisor import broker, live, logs, spool
+from supervisor.adapters import clock, locks, systemd
+from supervisor.board import Board
+from supervisor.crew import Crew
+from supervisor.dispatcher import Dispatcher, Message, Submission, WorkerLost
+from supervisor.errors import ConfigurationError, Exit
+from supervisor.fleet import Fleet
+from supervisor.inquirer import Call, Inquirer
+from supervisor.journal import Journal, JournalUnwritable, place
+from supervisor.metrics import Metrics
+from supervisor.relief import Relief
+from supervisor.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_LONGEST_SLEEP = 10.0  # seconds; the health page wants to see the loop go round
+_JOURNAL_RETRY = 5.0  # seconds
+_FIXED = ("state_dir", "lock_dir", "metrics_address", "metrics_port", "log_file")  # need a restart to change
+
+
+def run(settings: Settings, reload: Callable[[], Settings]) -> int:
+    """Given the settings, and how to read them again, supervise until told to stop; return the exit code.
+
+    Raise Busy if another one runs on the same state directory, ConfigurationError if something cannot be used.
+    """
+    try:
+        for name in ("spool", "metainfo", "run"):
+            os.makedirs(os.path.join(settings.state_dir, name), exist_ok=True)
+        os.chmod(os.path.join(settings.state_dir, "run"), 0o700)
+        os.makedirs(settings.lock_dir, exist_ok=True)
+        logs.start(settings.log_level, settings.log_file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"'{error.filename}' cannot be used: {error.strerror}. STATE_DIR, LOCK_DIR and LOG_FILE must be writable."
+        ) from error
+    with locks.hold(os.path.join(settings.state_dir, "run", "supervisor.lock")):
+        os.chdir(settings.state_dir)
+        return Arbiter(settings, reload).run()
+
+
+class Arbiter:
+    """The parent process."""
+
+    def __init__(self, settings: Settings, reload: Callable[[], Settings]) -> None:
+        self._settings, self._reload = settings, reload
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        journal = Journal(place(settings.state_dir))
+        self._journal = journal
+        self._inquirer = Inquirer(settings.state_dir, settings.scgi_url, settings.rpc_timeout, self._post)
+        self._board, self._crew, self._relief = Board(journal), Crew(), Relief(journal, self._inquirer)
+        self._view = live.View(settings, self._board, self._crew, self._relief)
+        self._metrics = Metrics(self._view.snapshot)
+        self._dispatcher = Dispatcher(settings, self._board, self._crew, self._relief, self._metrics)
+        self._board.on_submitted = self._inquirer.look_up
+        self._board.on_write = lambda seconds, failed: self._metrics.journal_write(seconds, failed=failed)
+        self._kept: list[Message] = []  # what the journal could not take yet
+        self._scan = True
+        self._strange: set[str] = set()
+        self._retry_at = float("inf")
+        self._stop_by = float("inf")  # monotonic seconds: what still runs then is killed
+
+    def _post(self, message: Message) -> None:
+        """Hand a message to the loop, from any thread."""
+        self._inbox.put(message)
+        os.eventfd_write(self._bell, 1)
+
+    def run(self) -> int:
+        """Supervise until told to stop; return the exit code."""
+        from supervisor import web  # noqa: PLC0415  (the port is taken once the lock is held)
+
+        with contextlib.ExitStack() as stack:
+            server = web.serve(
+                self._settings.metrics_address, self._settings.metrics_port, self._metrics, self._view.snapshot
+            )
+            stack.callback(server.close)
+            signals = self._catch_signals(stack)
+            notify = stack.enter_context(INotify(nonblocking=True))
+            notify.add_watch(spool.directory(self._settings.state_dir), flags.CREATE | flags.MOVED_TO)
+            now = clock.now()
+            self._relief.look(now, self._settings)
+            self._dispatcher.recover(now)
+            self._fleet = Fleet(
+                self._settings.state_dir, self._settings.lock_dir, self._settings.max_concurrent_processes
+            )
+            stack.callback(self._fleet.shut_down)
+            self._listen()
+            self._inquirer.start()
+            stack.callback(self._inquirer.leave)
+            selector = stack.enter_context(selectors.DefaultSelector())
+            for source in (self._bell, signals, notify):
+                selector.register(source, selectors.EVENT_READ)
+            systemd.ready()
+            log.info("action=started pid=%d state_dir=%s port=%d", os.getpid(), self._settings.state_dir, server.port)
+            self._loop(selector, signals, notify)
+            self._view.write(clock.now())
+        log.info("action=stopped")
+        return Exit.DONE
+
+    # -- the loop -------------------------------------------------------------------------------------------------
+
+    def _loop(self, selector: selectors.BaseSelector, signals: socket.socket, notify: INotify) -> None:
+        watched: dict[int, str | None] = {}
+        while not self._finished():
+            now = clock.now()
+            for name, pid in () if self._view.draining else self._fleet.start_missing(now):
+                self._crew.spawned(name, pid, now)
+            watched = self._watch(selector, watched)
+            for key, _ in selector.select(self._patience(now)):
+                if key.fd == notify.fileno():
+                    notify.read(timeout=0)
+                    self._scan = True
+                elif key.fd == signals.fileno():
+                    for number in signals.recv(64):
+                        self._signalled(number)
+                elif key.fd in watched:
+                    self._ended(watched[key.fd], clock.now())
+            self._turn(clock.now())
+            systemd.watchdog()
+
+    def _turn(self, now: float) -> None:
+        """Handle what has come in."""
+        messages, self._kept = self._kept + self._collect(), []
+        try:
+            read = self._dispatcher.handle(messages, now, self._fleet.send)
+        except JournalUnwritable as error:
+            log.error("action=journal-unwritable %s", error)  # noqa: TRY400  (the reason is all there is to say)
+            self._view.journal_error = str(error)
+            self._kept = [message for message in messages if not isinstance(message, Submission)]
+            self._scan = True
+            self._retry_at = now + _JOURNAL_RETRY
+            return
+        self._view.journal_error = ""
+        spool.discard(self._settings.state_dir, read)
+        for worker in self._dispatcher.desk.to_stop:
+            self._fleet.terminate(worker)
+        self._dispatcher.desk.to_stop.clear()
+        self._view.turned(now, changed=bool(messages))
+
+    def _collect(self) -> list[Message]:
+        messages: list[Message] = []
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        while not self._inbox.empty():
+            messages.append(self._inbox.get())
+        for message in messages:
+            if isinstance(message, Call):
+                self._view.called(message.error, clock.now())
+        if self._scan and not self._view.draining:
+            self._scan = False
+            entries, strange = spool.scan(self._settings.state_dir)
+            if entries:
+                messages.append(Submission(tuple(entries)))
+            for name in set(strange) - self._strange:
+                log.warning("action=not-a-submission the file %r in the spool is none, and is left alone", name)
+            self._strange = set(strange)
+        return messages
+
+    def _patience(self, now: float) -> float:
+        """Return for how many seconds there is nothing to do but wait."""
+        if self._view.draining:
+            return max(min(_LONGEST_SLEEP, self._stop_by - clock.monotonic()), 0.0)
+        due = self._retry_at if self._view.journal_error else self._dispatcher.next_due
+        due = min(due, self._fleet.next_due, self._view.next_due)
+        return max(min(_LONGEST_SLEEP, systemd.watchdog_interval() or _LONGEST_SLEEP, due - now), 0.0)
+
+    # -- children -------------------------------------------------------------------------------------------------
+
+    def _watch(self, selector: selectors.BaseSelector, watched: dict[int, str | None]) -> dict[int, str | None]:
+        sentinels = self._fleet.sentinels()
+        for sentinel in watched.keys() - sentinels.keys():
+            selector.unregister(sentinel)
+        for sentinel in sentinels.keys() - watched.keys():
+            selector.register(sentinel, selectors.EVENT_READ)
+        return sentinels
+
+    def _ended(self, worker: str | None, now: float) -> None:
+        if worker is not None:
+            reason = self._fleet.reap(worker, now)
+            log.warning("action=worker-ended worker=%s %s", worker, reason)
+            self._post(WorkerLost(worker, reason))
+            return
+        log.warning("action=manager-ended its queues are filled again from the journal")
+        self._metrics.worker_lost("broker")
+        self._fleet.start_manager()
+        self._listen()
+        self._dispatcher.resend(self._fleet.send)
+
+    def _listen(self) -> None:
+        """Pass the workers' reports on, from a thread that ends with the Manager it listens to."""
+
+        def listen() -> None:
+            with contextlib.suppress(*broker.LOST):
+                reports = broker.connect().mailbox(broker.RESULTS)
+                while True:
+                    self._post(reports.get())
+
+        threading.Thread(target=listen, name="reports", daemon=True).start()
+
+    # -- signals --------------------------------------------------------------------------------------------------
+
+    def _catch_signals(self, stack: contextlib.ExitStack) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+            stack.callback(end.close)
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        stack.callback(signal.set_wakeup_fd, -1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            before = signal.signal(number, lambda _number, _frame: None)  # the byte in the socket is what counts
+            stack.callback(signal.signal, number, before)
+        return ours
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self._load_again()
+        elif number in (signal.SIGTERM, signal.SIGINT) and not self._view.draining:
+            log.info("action=draining for at most %g seconds", self._settings.stop_grace)
+            systemd.stopping()
+            self._view.draining = self._dispatcher.draining = True
+            self._stop_by = clock.monotonic() + self._settings.stop_grace
+            for worker in self._fleet.workers:
+                self._fleet.terminate(worker)
+
+    def _finished(self) -> bool:
+        if not self._view.draining:
+            return False
+        return not self._fleet.workers or clock.monotonic() >= self._stop_by
+
+    def _load_again(self) -> None:
+        systemd.reloading()
+        try:
+            settings = self._reload()
+        except ConfigurationError as error:
+            log.error("action=reload-refused the settings in force stay: %s", error)  # noqa: TRY400  (nor here)
+        else:
+            fixed = [name.upper() for name in _FIXED if getattr(settings, name) != getattr(self._settings, name)]
+            if fixed:
+                log.warning("action=restart-needed %s changed; the old value stays until a restart", ", ".join(fixed))
+            settings = replace(settings, **{name: getattr(self._settings, name) for name in _FIXED})
+            logging.getLogger().setLevel(settings.log_level)
+            self._settings = self._dispatcher.settings = self._view.settings = settings
+            self._inquirer.reach(settings.scgi_url, settings.rpc_timeout)
+            self._fleet.want(settings.max_concurrent_processes)
+            self._relief.soon(anyway=True)
+            log.info("action=reloaded")
+        systemd.ready()

@@ -1,0 +1,148 @@
+"""The jobs that have not ended, in memory, beside the journal: staged, made durable at once, or taken back.
+
+What has ended is read from the journal when it is asked for, so memory follows the torrents at hand, not the history.
+"""
+
+import heapq
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from supervisor.adapters import clock
+from supervisor.jobs import ENDED, Event, Job, Notice, State, Telling
+from supervisor.journal import Journal, JournalUnwritable
+
+log = logging.getLogger(__name__)
+
+
+def printable(text: str) -> str:
+    """Given a text that may hold undecodable bytes, return one that can be stored and shown."""
+    return text.encode("utf-8", "replace").decode()
+
+
+class Board:
+    """Jobs and notices, with the indexes that scheduling needs."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Read what the journal has."""
+        self._journal = journal
+        self.living: dict[str, Job] = {job.hash: job for job in journal.living()}
+        self.notices: dict[tuple[str, str], Notice] = {
+            (notice.hash, notice.service): notice
+            for state in (Telling.PENDING, Telling.FAILED)
+            for notice in journal.notices(state)
+        }
+        self.counts: dict[State, int] = dict.fromkeys(State, 0)
+        self.counts |= {state: count for state, (count, _, _) in journal.counts().items()}
+        self.relocating: set[str] = set()
+        self._waiting: list[tuple[float, str]] = []
+        for job in self.living.values():
+            self._queue(job)
+        self._jobs: dict[str, Job] = {}
+        self._before: dict[str, State | None] = {}
+        self._told: dict[tuple[str, str], Notice] = {}
+        self._events: list[Event] = []
+        self._after: list[Callable[[], object]] = []
+        self.on_write: Callable[[float, bool], None] = lambda _seconds, _failed: None
+        self.on_submitted: Callable[[str], None] = lambda _hash: None  # a job has become SUBMITTED: find it in rTorrent
+
+    def get(self, job_hash: str) -> Job | None:
+        """Given a hash, return its job as it is staged, or as it stands, or as it ended; None if it was never seen."""
+        return self._jobs.get(job_hash) or self.living.get(job_hash) or self._journal.job(job_hash)
+
+    def put(self, job: Job, now: float, text: str = "") -> None:
+        """Stage the next state of a job, and the line of its story."""
+        if job.hash not in self._jobs:
+            before = self.get(job.hash)
+            self._before[job.hash] = None if before is None else before.state
+        self._jobs[job.hash] = replace(job, name=printable(job.name), reason=printable(job.reason))
+        self.tell(job.hash, job.state, now, text or job.reason)
+
+    def put_notice(self, notice: Notice) -> None:
+        """Stage the next state of a notice."""
+        self._told[notice.hash, notice.service] = notice
+
+    def tell(self, job_hash: str, action: str, now: float, text: str) -> None:
+        """Stage a line of a torrent's story that changes no state."""
+        self._events.append(Event(now, job_hash, action, printable(text)))
+
+    def then(self, act: Callable[[], object]) -> None:
+        """Stage what follows once the rest is durable."""
+        self._after.append(act)
+
+    def commit(self) -> None:
+        """Make durable what is staged, then do what follows from it.
+
+        Raise JournalUnwritable if that fails; then nothing has changed, and nothing is staged.
+        """
+        jobs, notices, events, before = self._jobs, list(self._told.values()), self._events, self._before
+        after = self._after
+        self.rollback()
+        if jobs or notices or events:
+            self._write(jobs, notices, events, before)
+        for act in after:
+            act()
+
+    def _write(
+        self, jobs: dict[str, Job], notices: list[Notice], events: list[Event], before: dict[str, State | None]
+    ) -> None:
+        started = clock.monotonic()
+        try:
+            self._journal.write(jobs.values(), notices, events)
+        except JournalUnwritable:
+            self.on_write(clock.monotonic() - started, True)
+            raise
+        self.on_write(clock.monotonic() - started, False)
+        for notice in notices:
+            if notice.state is Telling.SENT:
+                self.notices.pop((notice.hash, notice.service), None)
+            else:
+                self.notices[notice.hash, notice.service] = notice
+        for event in events:
+            log.info("action=%s hash=%s %s", event.action, event.hash, event.text)
+        for job in jobs.values():
+            self._enter(job, before[job.hash])
+
+    def rollback(self) -> None:
+        """Forget what is staged."""
+        self._jobs, self._told, self._events, self._before, self._after = {}, {}, [], {}, []
+
+    def unsent(self, job_hash: str) -> list[Notice]:
+        """Given a hash, return the notices that somebody still has to be given, as they are staged or stand."""
+        found = {key: notice for key, notice in (self.notices | self._told).items() if key[0] == job_hash}
+        return [notice for notice in found.values() if notice.state is not Telling.SENT]
+
+    def due(self, now: float) -> Iterator[Job]:
+        """Return the waiting jobs whose time has come, each once."""
+        while self._waiting and self._waiting[0][0] <= now:
+            due, job_hash = heapq.heappop(self._waiting)
+            job = self.living.get(job_hash)
+            if job is not None and job.state is State.WAITING and job.due == due:
+                yield job
+
+    def next_due(self) -> float | None:
+        """Return when the next waiting job or notice is due (unix seconds), or None."""
+        times = [notice.due for notice in self.notices.values()]
+        if self._waiting:
+            times.append(self._waiting[0][0])
+        return min(times, default=None)
+
+    def _enter(self, job: Job, before: State | None) -> None:
+        if before is not None:
+            self.counts[before] -= 1
+        self.counts[job.state] += 1
+        if job.state in ENDED:
+            self.living.pop(job.hash, None)
+        else:
+            self.living[job.hash] = job
+        self._queue(job)
+        if job.state is State.SUBMITTED and before is not State.SUBMITTED:
+            self.on_submitted(job.hash)
+
+    def _queue(self, job: Job) -> None:
+        if job.state is State.WAITING:
+            heapq.heappush(self._waiting, (job.due, job.hash))
+        if job.state is State.RELOCATING:
+            self.relocating.add(job.hash)
+        else:
+            self.relocating.discard(job.hash)

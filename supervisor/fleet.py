@@ -1,0 +1,141 @@
+"""The processes: the Manager and the workers. Starts them, notices that one is gone, starts the next."""
+
+import heapq
+import logging
+import multiprocessing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+
+from supervisor import broker
+from supervisor.adapters import processes
+from supervisor.crew import COPIER, NOTIFIER, SPACE, role_of
+from supervisor.messages import Quit, Task
+from supervisor.workers import loop
+
+log = logging.getLogger(__name__)
+
+_BACK_OFF = (0.0, 0.1, 1.0, 5.0, 30.0)  # seconds before the next start of one that dies soon after it was started
+_SOON = 10.0  # seconds
+
+
+@dataclass(slots=True)
+class _Child:
+    process: BaseProcess
+    mailbox: str
+    spawned: float  # unix seconds
+    started: float | None  # as the kernel has it, against pid reuse
+    box: broker.Mailbox | None = None
+
+
+class Fleet:
+    """All child processes of the supervisor."""
+
+    def __init__(self, state_dir: str, lock_dir: str, copiers: int) -> None:
+        # A fork server: children share the pages of what is loaded once, and no thread of the parent is forked into
+        # them. `fork` would copy the parent's threads' locks; `spawn` would load everything once for each worker.
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["supervisor.workers.loop"])
+        self._directories = (state_dir, lock_dir)
+        self._generation = 0
+        self._children: dict[str, _Child] = {}
+        self._deaths: dict[str, int] = {}
+        self._respawn: list[tuple[float, str]] = []
+        self._wanted = self._names(copiers)
+        self._retiring: set[str] = set()
+        self._manager: broker.Broker
+        self._manager_process: BaseProcess
+        self.start_manager()
+
+    @staticmethod
+    def _names(copiers: int) -> tuple[str, ...]:
+        return (*(f"{COPIER}-{number}" for number in range(1, copiers + 1)), SPACE, NOTIFIER)
+
+    def start_manager(self) -> None:
+        """Start the Manager, or the one that replaces it at the same address."""
+        self._manager, self._manager_process = broker.serve(self._context, self._directories[0])
+        for child in self._children.values():
+            child.box = None
+
+    def start_missing(self, now: float) -> Iterator[tuple[str, int]]:
+        """Start the workers that are wanted, not there, and due; return their names and pids."""
+        waiting = {name for _, name in self._respawn}
+        for name in self._wanted:
+            if name not in self._children and name not in waiting:
+                yield name, self._spawn(name, now)
+        while self._respawn and self._respawn[0][0] <= now:
+            _, name = heapq.heappop(self._respawn)
+            if name in self._wanted and name not in self._children:
+                yield name, self._spawn(name, now)
+
+    def _spawn(self, name: str, now: float) -> int:
+        self._generation += 1
+        mailbox = f"{name}/{self._generation}"  # never a task that was meant for one who died
+        process = self._context.Process(
+            target=loop.main, name=name, args=(name, role_of(name), mailbox, *self._directories), daemon=True
+        )
+        process.start()
+        pid = process.pid or 0
+        self._children[name] = _Child(process, mailbox, now, processes.start_time(pid))
+        return pid
+
+    def want(self, copiers: int) -> None:
+        """Have so many copy workers from now on; those that are too many leave when they have finished their task."""
+        self._wanted = self._names(copiers)
+        for name in set(self._children) - set(self._wanted):
+            self.send(name, Quit())
+
+    def sentinels(self) -> dict[int, str | None]:
+        """Return what becomes readable when a child is gone, with the worker's name; None for the Manager."""
+        found: dict[int, str | None] = {child.process.sentinel: name for name, child in self._children.items()}
+        found[self._manager_process.sentinel] = None
+        return found
+
+    def reap(self, name: str, now: float) -> str:
+        """A worker's sentinel fired. See that it is gone and have it replaced; return how it ended."""
+        child = self._children.pop(name)
+        # The sentinel also fires when the fork server was killed, and then the worker may be alive.
+        processes.end(child.process.pid or 0, child.started)
+        child.process.join(0)
+        code = child.process.exitcode
+        if code == 0:
+            self._deaths.pop(name, None)
+        else:
+            self._deaths[name] = self._deaths.get(name, 0) + 1 if now - child.spawned < _SOON else 1
+        wait = _BACK_OFF[min(self._deaths.get(name, 0), len(_BACK_OFF) - 1)] if self._deaths.get(name, 0) > 1 else 0.0
+        heapq.heappush(self._respawn, (now + wait, name))
+        return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+    @property
+    def next_due(self) -> float:
+        """When the next worker is to be started again (unix seconds)."""
+        return self._respawn[0][0] if self._respawn else float("inf")
+
+    def send(self, worker: str, message: Task | Quit) -> None:
+        """Put a message into a worker's queue. A Manager that is away drops it; the next is given the tasks again."""
+        child = self._children.get(worker)
+        if child is None:
+            return
+        try:
+            if child.box is None:
+                child.box = self._manager.mailbox(child.mailbox)
+            child.box.put(message)
+        except broker.LOST:
+            log.warning("action=manager-away worker=%s", worker)
+
+    def terminate(self, worker: str) -> None:
+        """Ask a worker to leave: at once if it is idle, else at the next safe point of its task."""
+        child = self._children.get(worker)
+        if child is not None:
+            child.process.terminate()
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The workers that are there."""
+        return tuple(self._children)
+
+    def shut_down(self) -> None:
+        """End what is still there, the Manager last."""
+        for child in self._children.values():
+            processes.end(child.process.pid or 0, child.started)
+        self._manager.shutdown()

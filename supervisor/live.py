@@ -1,0 +1,111 @@
+"""The view of the moment: gathers a snapshot from those who know, and keeps it on disk for `status`."""
+
+import contextlib
+import importlib.metadata
+import os
+
+from supervisor import spool
+from supervisor.adapters import clock, durable, processes
+from supervisor.board import Board
+from supervisor.crew import Crew
+from supervisor.jobs import Proof, State, Telling
+from supervisor.relief import Relief
+from supervisor.settings import Settings
+from supervisor.snapshot import RTorrent, Snapshot, to_json
+
+_WRITE_EVERY = 1.0  # seconds
+_WITHOUT_COPY = frozenset({State.SUBMITTED, State.COPYING, State.WAITING, State.FAILED})
+
+
+def place(state_dir: str) -> str:
+    """Given the state directory, return where the snapshot is written."""
+    return os.path.join(state_dir, "run", "live.json")
+
+
+class View:
+    """Snapshots, from any thread: what it reads is replaced or copied in one step by the parent's loop."""
+
+    def __init__(self, settings: Settings, board: Board, crew: Crew, relief: Relief) -> None:
+        self.settings = settings
+        self.journal_error = ""
+        self.draining = False
+        self._board, self._crew, self._relief = board, crew, relief
+        self._started = processes.start_time(os.getpid()) or 0.0
+        self._version = importlib.metadata.version("seedcache")
+        self._rtorrent = RTorrent(reachable=False, since=clock.now())
+        self._at = clock.now()
+        self._written = 0.0
+        self._dirty = True
+
+    def called(self, error: str, now: float) -> None:
+        """A call to rTorrent ended, without an error or with one."""
+        if self._rtorrent.reachable == bool(error) or self._rtorrent.error != error:
+            since = self._rtorrent.since if self._rtorrent.reachable != bool(error) else now
+            self._rtorrent = RTorrent(reachable=not error, since=since, error=error)
+            self._dirty = True
+
+    def turned(self, now: float, *, changed: bool) -> None:
+        """The loop has gone round; write the snapshot if something changed, at most once a second."""
+        self._at = now
+        self._dirty |= changed
+        if self._dirty and now - self._written >= _WRITE_EVERY:
+            self.write(now)
+
+    @property
+    def next_due(self) -> float:
+        """When the snapshot is to be written (unix seconds)."""
+        return self._written + _WRITE_EVERY if self._dirty else float("inf")
+
+    def write(self, now: float) -> None:
+        """Write the snapshot for `status`. A disk that is full makes it stale, no more."""
+        self._written, self._dirty = now, False
+        with contextlib.suppress(OSError):
+            durable.replace(place(self.settings.state_dir), to_json(self.snapshot()), durable=False)
+
+    def snapshot(self) -> Snapshot:
+        """Return how everything stands."""
+        jobs = list(self._board.living.values())
+        oldest: dict[str, float] = {}
+        names: dict[str, str] = {}
+        at_risk = 0
+        queued, oldest_queued = 0, 0.0
+        for job in jobs:
+            names[job.hash] = job.name
+            oldest[job.state] = min(oldest.get(job.state, job.changed), job.changed)
+            if job.state in _WITHOUT_COPY and job.proof is Proof.NONE:
+                at_risk += job.size
+            if job.state is State.SUBMITTED:
+                queued += 1
+                oldest_queued = min(oldest_queued or job.submitted, job.submitted)
+        notices = list(self._board.notices.values())
+        disks = self._relief.disks
+        trusted = bool(disks) and all(disk.trusted for disk in disks)
+        return Snapshot(
+            at=self._at,
+            pid=os.getpid(),
+            started=self._started,
+            version=self._version,
+            ready=self._rtorrent.reachable and trusted and not self.journal_error and not self.draining,
+            draining=self.draining,
+            journal_error=self.journal_error,
+            workers=self._crew.view(names),
+            disks=disks,
+            rtorrent=self._rtorrent,
+            jobs={str(state): count for state, count in self._board.counts.items()},
+            oldest=oldest,
+            queue_depth=queued,
+            oldest_queued=oldest_queued,
+            notices={str(state): sum(notice.state is state for notice in notices) for state in Telling},
+            spool_depth=self._spool_depth(),
+            bytes_at_risk=at_risk,
+            threshold=self.settings.disk_space_threshold_bytes,
+            low_space=self._relief.low,
+            relocations_planned=self._relief.planned,
+            read_back=self.settings.verification_enabled,
+        )
+
+    def _spool_depth(self) -> int:
+        try:
+            return len(os.listdir(spool.directory(self.settings.state_dir)))
+        except OSError:
+            return 0

@@ -1,0 +1,140 @@
+"""The life of a worker process: connect, take a task, do it, say what came of it, until told to leave.
+
+It connects again when the Manager was replaced, and an answer is said until it is heard. Imports little: all workers
+are forked from a process that has this module loaded, and share its pages.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from supervisor import broker
+from supervisor.adapters import processes
+from supervisor.errors import Busy, Retryable, RTorrentUnreachable, SeedcacheError, Stopped, TorrentGone
+from supervisor.messages import Done, Failed, Phase, Progress, Quit, Report, Result, Started, Task
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_EVERY = 0.5  # seconds
+_RECONNECT_EVERY = 0.05  # seconds; the parent replaces a Manager at once
+
+
+# What a kind of worker does: given a task, a way to report and a way to ask whether to stop, do it and return what came
+# of it. Raises SeedcacheError.
+Work = Callable[[Task, Callable[[Phase, int, int], None], Callable[[], bool]], Result]
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, name: str, mailbox: str, work: Work) -> None:
+        self._name, self._mailbox, self._work = name, mailbox, work
+        self._stopping = False
+        self._busy = False
+        self._token = 0
+        self._told = 0.0
+        self._connect()
+
+    def stop(self, _signal: int, _frame: object) -> None:
+        """Leave: at once when idle, else at the next safe point."""
+        self._stopping = True
+        if not self._busy:
+            raise SystemExit(0)
+
+    def run(self) -> None:
+        """Take tasks until told to leave."""
+        last: Done | None = None
+        self._say(Started(self._name, os.getpid()))
+        while not self._stopping:
+            try:
+                task = self._tasks.get()
+            except broker.LOST:
+                self._connect()
+                self._say(Started(self._name, os.getpid()))
+                continue
+            if isinstance(task, Quit):
+                return
+            if last is None or task.token != last.token:
+                self._busy = True
+                self._token = task.token
+                last = Done(self._name, task.token, self._do(task))
+            self._say(last)
+            self._busy = False
+
+    def _do(self, task: Task) -> Result:
+        try:
+            return self._work(task, self._progress, lambda: self._stopping)
+        except Stopped:
+            return Failed("stopped at a safe point", retry=True, counts=False)
+        except TorrentGone as error:
+            return Failed(str(error), retry=True, gone=True)
+        except (RTorrentUnreachable, Busy) as error:
+            return Failed(str(error), retry=True, counts=False)
+        except SeedcacheError as error:
+            return Failed(
+                str(error),
+                retry=isinstance(error, Retryable),
+                proof=getattr(error, "proof", False),
+                rolled_back=getattr(error, "rolled_back", False),
+                configuration=getattr(error, "configuration", False),
+            )
+        except Exception as error:  # whatever it was: the torrent is as it was, and the worker goes on
+            log.exception("action=unexpected hash=%s", task.hash)
+            return Failed(f"unexpected {type(error).__name__}: {error}; please report this", retry=True)
+
+    def _progress(self, phase: Phase, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._told >= _PROGRESS_EVERY or done >= total:
+            self._told = now
+            with contextlib.suppress(*broker.LOST):  # the next one will do; only the answer has to arrive
+                self._reports.put(Progress(self._name, self._token, phase, done, total))
+
+    def _say(self, report: Report) -> None:
+        while True:
+            try:
+                self._reports.put(report)
+            except broker.LOST:
+                self._connect()
+            else:
+                return
+
+    def _connect(self) -> None:
+        while True:
+            try:
+                manager = broker.connect()
+                self._tasks, self._reports = manager.mailbox(self._mailbox), manager.mailbox(broker.RESULTS)
+            except broker.LOST:
+                time.sleep(_RECONNECT_EVERY)
+            else:
+                return
+
+
+def main(name: str, role: str, mailbox: str, state_dir: str, lock_dir: str) -> NoReturn:
+    """Be a worker: the entry of its process."""
+    os.chdir(state_dir)
+    processes.die_with_parent()
+    for number in (signal.SIGINT, signal.SIGHUP):  # meant for the parent; a terminal sends them to the whole group
+        signal.signal(number, signal.SIG_IGN)
+    worker = Worker(name, mailbox, _work_of(role, lock_dir))
+    signal.signal(signal.SIGTERM, worker.stop)
+    worker.run()
+    raise SystemExit(0)
+
+
+def _work_of(role: str, lock_dir: str) -> Work:
+    # A worker imports what it does, and not what the others do.
+    if role == "copier":
+        from supervisor.workers import copier  # noqa: PLC0415
+
+        return copier.work
+    if role == "space":
+        from supervisor.workers import space  # noqa: PLC0415
+
+        return space.worker(lock_dir)
+    from supervisor.workers import notifier  # noqa: PLC0415
+
+    return notifier.work
