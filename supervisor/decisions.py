@@ -160,4 +160,5 @@ def located(job: Job, torrent: "Torrent", ssd: bytes, hdd: bytes, limits: Limits
         destination=destination,
         finished=torrent.finished,
         attempts=0 if job.reason == _DENIED else job.attempts,
+        reason="" if job.reason == _DENIED else job.reason,
     )

@@ -6,7 +6,7 @@ One question at a time, and none while rTorrent is known to be away: then it is 
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -130,7 +130,7 @@ class Inquirer(threading.Thread):
 
         rtorrent = RTorrent(*where)
         if survey or len(hashes) >= _MANY:
-            torrents = self._timed(rtorrent.torrents)
+            torrents = [_resolved(torrent) for torrent in self._timed(rtorrent.torrents)]
             with self._changed:
                 self._survey = False
             if survey:
@@ -144,7 +144,7 @@ class Inquirer(threading.Thread):
             torrent = known.get(job_hash)
             try:
                 # One that the list lacks is asked for by name: the list may be younger than the torrent.
-                torrent = torrent or self._timed(partial(rtorrent.torrent, job_hash))
+                torrent = torrent or _resolved(self._timed(partial(rtorrent.torrent, job_hash)))
                 answer = self._keep_metainfo(rtorrent, torrent)
             except TorrentGone:
                 answer = Unlisted(job_hash)
@@ -183,3 +183,8 @@ class Inquirer(threading.Thread):
             raise
         self._answer(Call(clock.monotonic() - started, ""))
         return result
+
+
+def _resolved(torrent: "Torrent") -> "Torrent":
+    """Return the torrent with its directory as the file system knows it: the settings' roots are resolved too."""
+    return replace(torrent, directory=os.path.realpath(torrent.directory))

@@ -12,3 +12,6 @@ def start(level: str, file: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # These tell at DEBUG what they send: all of rTorrent's torrents, and keys.
+    for chatty in ("pyrosimple", "urllib3", "filelock"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

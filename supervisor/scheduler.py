@@ -101,8 +101,9 @@ class Scheduler:
 
     def _next_relocation(self, now: float) -> Job | None:
         for job_hash in self._board.relocating:  # one that was begun comes first
-            if self._crew.worker_of(job_hash) is None:
-                return self._board.get(job_hash)
+            begun = self._board.get(job_hash)
+            if begun is not None and begun.state is State.RELOCATING and self._crew.worker_of(job_hash) is None:
+                return begun
         while (following := self._relief.next()) is not None:
             job = self._board.get(following)
             if job is None or job.state not in (State.COPIED, State.CACHED):

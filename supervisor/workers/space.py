@@ -1,6 +1,7 @@
 """The space worker: switches rTorrent to the HDD copy and removes the SSD data, one torrent at a time, under a lock."""
 
 import os
+import time
 from collections.abc import Callable
 
 from supervisor.adapters import locks
@@ -25,7 +26,11 @@ def worker(lock_dir: str) -> Callable[[Task, Callable[[Phase, int, int], None], 
 def _relocate(task: Relocate, report: Callable[[Phase, int, int], None]) -> Relocated:
     rtorrent = RTorrent(task.scgi_url, task.rpc_timeout)
     torrent = metainfo.read(task.metainfo, task.hash)
+    listed = [(file.path, file.size) for file in torrent.files]
+    # rTorrent may reach the SSD through a symlink; it is put back to where it says it is.
+    seen = rtorrent.torrent(task.hash).directory
+    source = seen if os.path.realpath(seen) == task.source else task.source
     report(Phase.SWITCH, 0, 0)
-    switched = switching.switch(rtorrent, task.hash, task.destination, torrent)
+    switched = switching.switch(rtorrent, task.hash, source, task.destination, listed, time.sleep)
     removed = removing.remove(task, lambda: switching.confirm(rtorrent, task.hash, task.destination), report)
     return Relocated(switched.outage_seconds, removed)
