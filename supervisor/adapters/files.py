@@ -22,6 +22,7 @@ Components = tuple[bytes, ...]
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HELD = 32  # directory descriptors one cache keeps open
 _RENAME_MISSING = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+_THROUGH_CACHE = {0x9123683E}  # btrfs takes O_DIRECT, but newer kernels (seen: 6.18) use the page cache all the same
 _REMEDY = {
     errno.ENOENT: (Retryable, "it does not exist; is the file system mounted?"),
     errno.ENOSPC: (Retryable, "no space is left; free some, it is tried again"),
@@ -32,6 +33,7 @@ _REMEDY = {
     errno.EPERM: (Retryable, "operation not permitted; the supervisor's user needs to own it"),
     errno.ELOOP: (Refused, "it is a symbolic link, and none is followed; put the real thing there"),
     errno.ENOTDIR: (Refused, "a part of it is no directory, or a symbolic link, and none is followed"),
+    errno.EISDIR: (Refused, "a directory stands there, where the torrent has a file; move it away, then retry"),
     errno.ENAMETOOLONG: (Refused, "the name is too long for this file system"),
 }
 
@@ -130,7 +132,8 @@ class Directories:
         """
         self.base = base
         self.path = path
-        self.direct = True  # until the file system refuses O_DIRECT
+        self.through_cache = syscalls.filesystem_type(base) in _THROUGH_CACHE
+        self.direct = not self.through_cache  # until the file system refuses O_DIRECT
         self._make = make
         self._open: OrderedDict[Components, int] = OrderedDict()
 

@@ -35,6 +35,13 @@ def rename_new(source: int, name: bytes, target: int, new_name: bytes) -> None:
     _check(_libc.renameat2(source, name, target, new_name, RENAME_NOREPLACE))
 
 
+def filesystem_type(descriptor: int) -> int:
+    """Return the magic number of a descriptor's file system (statfs(2) f_type, the first field of the structure)."""
+    found = ctypes.create_string_buffer(512)
+    _check(_libc.fstatfs(descriptor, found))
+    return ctypes.c_long.from_buffer(found).value
+
+
 def syncfs(descriptor: int) -> None:
     """Write the descriptor's whole file system to the device; errors are reported since Linux 5.8."""
     _check(_libc.syncfs(descriptor))

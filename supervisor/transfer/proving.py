@@ -111,6 +111,8 @@ class _Reader:
                 for offset in range(start, stop, BLOCK):
                     length = min(BLOCK, stop - offset)
                     hasher.feed(blocks.read(self._descriptor, self._buffer, offset, length, direct=self._direct))
+                    if self._lingers:
+                        os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
         except (blocks.Short, FileNotFoundError) as error:
             raise ProofFailed(
                 f"the HDD copy lacks {files.show(directories.join(file.path))} or a part of it; it must be copied again"
@@ -120,8 +122,9 @@ class _Reader:
 
     def _open(self, number: int, directories: files.Directories) -> None:
         self.close()
+        directories.direct = directories.direct or directories.through_cache
         self._descriptor, self._direct = directories.open_direct(self._meta.files[number].path, os.O_RDONLY)
-        self._file = number
+        self._file, self._lingers = number, directories.through_cache or not self._direct
         info = os.fstat(self._descriptor)
         size = self._meta.files[number].size
         if not files.regular(info) or info.st_size != size:

@@ -127,30 +127,36 @@ def lock(parent: int, name: bytes, path: bytes) -> tuple[int, bool]:
 def left(meta: Metainfo, directories: files.Directories, survey: Survey) -> list[int]:
     """Return how many bytes of each file an earlier attempt has left in the partial; whether they are right is open.
 
-    What is no plain file of ours there loses its name; what is too long is cut.
+    What is no plain file of ours there loses its name. What has another length gets the right one.
     """
-    return [_left(meta.files[number].path, meta.files[number].size, directories, number in survey.links)
-            if survey.roles[number] == Role.WRITE or number in survey.links else 0
-            for number in range(len(meta.files))]  # fmt: skip
-
-
-def _left(path: files.Components, size: int, directories: files.Directories, link: bool) -> int:
-    with files.explained(directories.join(path)):
-        try:
-            info = directories.stat(path)
-        except FileNotFoundError:
-            return 0
-        if link or not files.regular(info) or info.st_nlink != 1:
+    for number in survey.links:  # they are made last, and again
+        path = meta.files[number].path
+        with files.explained(directories.join(path)), suppress(FileNotFoundError):
             os.unlink(path[-1], dir_fd=directories.parent(path))
-            return 0
-        if info.st_size > size or info.st_mode & _OWNER_WRITES != _OWNER_WRITES:
-            os.chmod(path[-1], info.st_mode & 0o777 | _OWNER_WRITES, dir_fd=directories.parent(path))
-            descriptor = directories.open(path, os.O_WRONLY)
-            try:
-                os.ftruncate(descriptor, min(size, info.st_size))
-            finally:
-                os.close(descriptor)
-        return min(size, info.st_size)
+    found = [0] * len(meta.files)
+    for number, file in enumerate(meta.files):
+        if survey.roles[number] == Role.WRITE:
+            with files.explained(directories.join(file.path)):
+                found[number] = _left(file.path, file.size, directories)
+    return found
+
+
+def _left(path: files.Components, size: int, directories: files.Directories) -> int:
+    try:
+        info = directories.stat(path)
+    except FileNotFoundError:
+        return 0
+    if not files.regular(info) or info.st_nlink != 1:
+        os.unlink(path[-1], dir_fd=directories.parent(path))
+        return 0
+    if info.st_size != size or info.st_mode & _OWNER_WRITES != _OWNER_WRITES:
+        os.chmod(path[-1], info.st_mode & 0o777 | _OWNER_WRITES, dir_fd=directories.parent(path))
+        descriptor = directories.open(path, os.O_WRONLY)
+        try:
+            os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+    return min(size, info.st_size)
 
 
 def strangers(meta: Metainfo, descriptor: int) -> bool:
