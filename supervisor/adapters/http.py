@@ -53,7 +53,7 @@ def post_json(url: str, headers: Mapping[str, str], body: object, timeout: tuple
 def _request(
     method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: tuple[float, float]
 ) -> Json:
-    import requests  # noqa: PLC0415  # 100 ms that a process without services need not pay
+    import requests  # noqa: PLC0415  # 90 ms and 15 MB that a process without services need not pay
 
     place = _without_password(url)
     sent = {"Accept": "application/json", **headers} | (
@@ -68,7 +68,9 @@ def _request(
             ) as response:
                 content = _read(response, place)
     except requests.exceptions.SSLError:
-        raise ServiceRefused(f"{place}: its TLS certificate is not valid here. Use its http:// address.") from None
+        raise ServiceRefused(
+            f"{place}: TLS fails (its certificate is not valid here, or it speaks none). Use its http:// address."
+        ) from None
     except requests.exceptions.Timeout:
         raise ServiceUnavailable(f"{place} did not answer in time. Is it overloaded?") from None
     except (ValueError, UnicodeError):  # an address or a header that requests will not send; before RequestException

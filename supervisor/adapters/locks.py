@@ -19,7 +19,7 @@ def hold(path: str) -> Iterator[None]:
     Raise Busy at once, with the holder's process id if it left one, if somebody else holds it, and ConfigurationError
     if the file cannot be a lock.
     """
-    from filelock import FileLock, Timeout  # noqa: PLC0415  # 45 ms that a process without locks need not pay
+    from filelock import FileLock, Timeout  # noqa: PLC0415  # 50 ms that a process without locks need not pay
 
     lock = FileLock(path, timeout=0)
     try:

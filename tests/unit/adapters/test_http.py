@@ -108,6 +108,11 @@ def test_a_host_that_does_not_exist_is_unavailable():
         get_json("http://no-such-host.invalid/", HEADERS, QUICK)
 
 
+def test_an_address_without_valid_tls_is_refused_with_the_remedy(arr):
+    with pytest.raises(ServiceRefused, match="Use its http:// address"):
+        get_json(status(arr).replace("http:", "https:"), HEADERS, QUICK)
+
+
 def test_a_connection_that_is_closed_in_the_middle_is_unavailable():
     with socket.create_server(("127.0.0.1", 0)) as server:
 
