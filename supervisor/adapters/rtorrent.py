@@ -3,9 +3,10 @@
 Importing this costs 10 MB and up to 90 ms (pyrosimple brings prometheus_client with it): import it where it is needed.
 
 What rTorrent says of a path is not always its bytes (measured on both versions): 0.9.8 answers "?" and 0.16 "%E9" for
-each byte that is not UTF-8, a carriage return becomes a newline, and other control characters come raw, which is not
-XML at all. So control characters are replaced before parsing, and a directory that may have been changed on the way is
-read from rTorrent's session on disk. What we tell rTorrent goes as base64, which both take for any string.
+each byte that is not UTF-8 of the Basic Multilingual Plane, which an emoji is not; a carriage return becomes a newline;
+other control characters come raw, which is not XML at all. So control characters are replaced before parsing, and a
+directory that may have been changed on the way is read from rTorrent's session on disk. What is not plain ASCII is told
+to rTorrent as base64, which both versions take for any string.
 """
 
 import http.client
@@ -188,6 +189,8 @@ class RTorrent:
     def _request(self, calls: list[dict[str, object]]) -> list[Any]:
         try:
             answers = self._proxy.system.multicall(calls)
+        except xmlrpc.Fault as fault:
+            raise _Fault(f"rTorrent at {self.url} refused: {fault.faultString}; is it 0.9.8 to 0.16?") from fault
         except _NO_ANSWER as error:
             raise RTorrentUnreachable(f"rTorrent at {self.url} cannot be asked: {cause(error)}") from error
         sensible = isinstance(answers, list) and len(answers) == len(calls)
@@ -218,13 +221,14 @@ def set_root(root: bytes) -> bytes:
 
 
 def _string(value: str | bytes) -> str | xmlrpc.Binary:
-    """XML has no way to say a byte that is not UTF-8, nor most control characters: those go as base64."""
+    """Bytes that are not plain text go as base64.
+
+    XML cannot say a byte that is not UTF-8, nor most control characters, and rTorrent's XML-RPC library refuses what is
+    outside the Basic Multilingual Plane: emoji.
+    """
     if isinstance(value, str):
         return value
-    try:
-        return xmlrpc.Binary(value) if _BARRED.search(value) else value.decode()
-    except UnicodeDecodeError:
-        return xmlrpc.Binary(value)
+    return value.decode() if value.isascii() and not _BARRED.search(value) else xmlrpc.Binary(value)
 
 
 def _torrent(row: Sequence[Any], saved_in: bytes) -> Torrent:

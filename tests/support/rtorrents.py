@@ -210,10 +210,12 @@ class RTorrentProcess:
         )
 
     def seed(self, torrent: Torrent, directory: Pathlike, *, extra: str = "") -> None:
-        """Add a torrent whose data is there; return when it is hashed, complete and active."""
+        """Add a torrent whose data is there; return when it is hashed, complete, active and in the session."""
         self.load(torrent, directory, extra=extra)
         self.wait_complete(torrent)
         until(lambda: self.call("d.is_active", torrent.hash) == 1, f"{torrent.name!r} is active")
+        # 0.16 writes some time later; killed before, it has forgotten the torrent.
+        until((self.session / f"{torrent.hash}.torrent.rtorrent").exists, f"{torrent.name!r} is in the session")
 
     def add_peer(self, torrent: Torrent, other: "RTorrentProcess") -> None:
         """Make it connect to another rTorrent for this torrent."""
