@@ -52,7 +52,11 @@ class TorrentGone(SeedcacheError):
 
 
 class TransferError(SeedcacheError):
-    """One torrent could not be copied, proven, switched or removed."""
+    """One torrent could not be copied, proven, switched, removed or announced."""
+
+    proof = False  # bytes were wrong
+    rolled_back = False  # rTorrent was pointed back at the SSD
+    configuration = False  # a person must change a setting
 
 
 class Retryable(TransferError):

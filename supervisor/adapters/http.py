@@ -32,6 +32,8 @@ class ServiceUnavailable(Retryable):
 class ServiceRefused(Refused):
     """The service will not do it until a person changes a setting."""
 
+    configuration = True
+
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status  # of HTTP; None: no answer came

@@ -21,6 +21,8 @@ READERS = 4
 class ProofFailed(Retryable):
     """Bytes are wrong: on the SSD, on the HDD, or on the way."""
 
+    proof = True
+
 
 Tree = tuple[int, bytes]  # a directory's descriptor, and its path for messages
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from supervisor import broker
 from supervisor.adapters import processes
-from supervisor.errors import Busy, Retryable, RTorrentUnreachable, SeedcacheError, Stopped, TorrentGone
+from supervisor.errors import Busy, Retryable, RTorrentUnreachable, SeedcacheError, Stopped, TorrentGone, TransferError
 from supervisor.messages import Done, Failed, Phase, Progress, Quit, Report, Result, Started, Task
 
 log = logging.getLogger(__name__)
@@ -74,14 +74,16 @@ class Worker:
             return Failed(str(error), retry=True, gone=True)
         except (RTorrentUnreachable, Busy) as error:
             return Failed(str(error), retry=True, counts=False)
-        except SeedcacheError as error:
+        except TransferError as error:
             return Failed(
                 str(error),
                 retry=isinstance(error, Retryable),
-                proof=getattr(error, "proof", False),
-                rolled_back=getattr(error, "rolled_back", False),
-                configuration=getattr(error, "configuration", False),
+                proof=error.proof,
+                rolled_back=error.rolled_back,
+                configuration=error.configuration,
             )
+        except SeedcacheError as error:
+            return Failed(str(error), retry=False)
         except Exception as error:  # whatever it was: the torrent is as it was, and the worker goes on
             log.exception("action=unexpected hash=%s", task.hash)
             return Failed(f"unexpected {type(error).__name__}: {error}; please report this", retry=True)

@@ -1,7 +1,7 @@
 """A stand-in Sonarr or Radarr over real HTTP: the command and status resources of their API v3.
 
 It takes scan commands, checks the key, the content type and the body, and answers in the shapes of the OpenAPI
-documents (`schemas/`). `mode` makes it misbehave. It also runs by itself, and prints each command it is given:
+documents (`shapes.py`). `mode` makes it misbehave. It also runs by itself, and prints each command it is given:
 
     python -m tests.fakes.arr --port-file FILE [--service radarr] [--key KEY]
 """
