@@ -50,7 +50,6 @@ STATUS = _resource(
     isProduction=SWITCH,
     isLinux=SWITCH,
     isDocker=SWITCH,
-    isProduction=SWITCH,
     mode=_one_of("console", "service", "tray"),
     packageAuthor=TEXT,
     authentication=_one_of("none", "basic", "forms", "external"),
