@@ -25,7 +25,7 @@ from supervisor.messages import Copied, Proven, Relocated
 from supervisor.snapshot import Disk, RTorrent, Snapshot, Worker
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-STEPS = ("locate", "copy", "prove", "relocate")
+STEPS = ("locate", "copy", "prove", "relocate", "notify")
 SERVICES = ("sonarr", "radarr")  # the keys of notifiers.table
 OUTCOMES = ("sent", "retry", "failed")
 
@@ -118,7 +118,7 @@ class Metrics:
             ["step"],
             registry=registry,
         )
-        _at_zero(self._last, {"step": ("copy", "prove", "relocate", "notify")})
+        _at_zero(self._last, {"step": STEPS[1:]})
         registry.register(_Standing(snapshot))
         ProcessCollector(namespace="seedcache", registry=registry)
 
@@ -183,6 +183,8 @@ class Metrics:
         self._notifications.labels(service, outcome).inc()
         if outcome == "sent":
             self._last.labels("notify").set(clock.now())
+        else:
+            self.failed("notify", final=outcome == "failed")
 
     def worker_lost(self, role: str) -> None:
         """A worker (copier, space, notifier) or the broker died and is replaced."""

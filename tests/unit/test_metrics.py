@@ -13,6 +13,7 @@ from supervisor import metrics as module
 from supervisor.jobs import State
 from supervisor.messages import Copied, Phase, Proof, Proven, Relocated
 from supervisor.metrics import Metrics
+from supervisor.notifiers import table
 from supervisor.snapshot import Disk, RTorrent, Snapshot, Worker
 from tests.support.needs import need_program
 
@@ -159,7 +160,7 @@ def test_a_worker_that_has_just_died_costs_its_own_samples_and_not_the_scrape(bu
 
 def test_every_known_label_set_is_there_at_zero_from_the_first_scrape():
     found = values(Metrics(lambda: START))
-    for step in ("locate", "copy", "prove", "relocate"):
+    for step in ("locate", "copy", "prove", "relocate", "notify"):
         for what in ("attempts", "failures", "retries", "given_up"):
             assert found[f'seedcache_step_{what}_total{{step="{step}"}}'] == 0
     for service in ("sonarr", "radarr"):
@@ -188,6 +189,18 @@ def test_every_metric_has_our_prefix_and_a_help_and_no_hash_is_a_label(busy):
 def test_only_our_own_registry_is_shown():
     Counter("foreign_things", "Of another library, in the default registry.").inc()
     assert b"foreign" not in Metrics(lambda: START).exposition()
+
+
+def test_every_service_there_is_has_its_series_from_the_start():
+    assert set(module.SERVICES) == set(table.NOTIFIERS)
+
+
+def test_a_notification_that_fails_is_a_failed_step(busy):
+    busy.notified("sonarr", "failed")
+    found = values(busy)
+    assert found['seedcache_step_retries_total{step="notify"}'] == 1
+    assert found['seedcache_step_given_up_total{step="notify"}'] == 1
+    assert found['seedcache_step_failures_total{step="notify"}'] == 2
 
 
 def test_two_can_live_side_by_side():

@@ -1,0 +1,149 @@
+"""The grammar of the command line: every command with its options, its help and an example."""
+
+import argparse
+from typing import Any
+
+_DESCRIPTION = """\
+Moves finished torrents from the SSD to the HDD: copied, proven piece by piece, switched in rTorrent without a re-hash.
+The SSD data goes only when space runs low, and never before the copy is proven."""
+_CODES = "exit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 rTorrent unreachable, 5 busy"
+_HASH = "the info-hash: 40 hexadecimal digits, or the first few where they are unique"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser. What it parses has `handler`, the name of the function in `cli` that does it."""
+    common = argparse.ArgumentParser(add_help=False)
+    # SUPPRESS: the option may stand before the command as well as after it, and neither place forgets the other's.
+    common.add_argument(
+        "--config", metavar="FILE", default=argparse.SUPPRESS,
+        help="the settings file (else $SEEDCACHE_CONFIG, else /etc/seedcache/settings.toml)",
+    )  # fmt: skip
+    common.add_argument(
+        "-d", "--state-dir", metavar="DIR", default=argparse.SUPPRESS,
+        help="the state directory (else $SEEDCACHE_STATE_DIR, else what the settings say)",
+    )  # fmt: skip
+    top = argparse.ArgumentParser(
+        "seedcache", description=_DESCRIPTION, parents=[common], formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"example: seedcache status\n{_CODES}",
+    )  # fmt: skip
+    top.set_defaults(config=None, state_dir=None)
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(group: Any, name: str, handler: str, text: str, example: str, **fixed: str) -> argparse.ArgumentParser:  # noqa: ANN401  (argparse has no public name for it)
+        made: argparse.ArgumentParser = group.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[common],
+            epilog=f"example: seedcache {example}", formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        made.set_defaults(handler=handler, **fixed)
+        return made
+
+    def group(name: str, text: str, example: str) -> Any:  # noqa: ANN401  (as above)
+        made = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"example: seedcache {example}"
+        )
+        return made.add_subparsers(metavar="COMMAND", required=True)
+
+    def json(made: argparse.ArgumentParser) -> None:
+        made.add_argument("--json", action="store_true", help="for programs")
+
+    def one(made: argparse.ArgumentParser) -> None:
+        made.add_argument("hash", metavar="HASH", help=_HASH)
+
+    made = command(commands, "submit", "submit", "hand in one torrent; the hook's way, by hand", f"submit {'0' * 40}")
+    made.add_argument("-e", "--event", choices=("finished", "inserted"), default="finished")
+    made.add_argument("hash", metavar="HASH", help="the info-hash: 40 hexadecimal digits")
+    command(
+        commands, "run", "run", "supervise in the foreground until SIGTERM", "--config /etc/seedcache/settings.toml run"
+    )
+    made = command(commands, "status", "status", "show workers, queue, disks and problems", "status --watch")
+    json(made)
+    made.add_argument("--watch", action="store_true", help="show it anew every second, until Ctrl-C")
+
+    queue = group("queue", "see and change what is to be copied", "queue list")
+    json(command(queue, "list", "queue_list", "list what is being copied, queued, waiting or failed", "queue list"))
+    command(
+        queue, "process", "ask_for_all", "try everything that waits again now", "queue process",
+        event="process", asked="everything that waits is tried again now",
+    )  # fmt: skip
+    one(
+        command(
+            queue,
+            "retry",
+            "ask_for_one",
+            "try one torrent again now, also one that failed",
+            "queue retry 0123abcd",
+            event="retry",
+        )
+    )
+    one(
+        command(
+            queue,
+            "cancel",
+            "ask_for_one",
+            "give up copying one torrent; no data is removed",
+            "queue cancel 0123abcd",
+            event="cancel",
+        )
+    )
+    command(
+        queue, "clear", "ask_for_all", "give up everything that is queued or waits; no data is removed", "queue clear",
+        event="clear", asked="everything that is queued or waits is given up",
+    )  # fmt: skip
+
+    space = group("space", "see and start what leaves the SSD", "space plan")
+    json(
+        command(
+            space, "plan", "space_plan", "show what would leave the SSD, in which order, and what stays", "space plan"
+        )
+    )
+    command(
+        space, "run", "ask_for_all", "look at the space now, and relocate if it is low", "space run",
+        event="space", asked="the space is looked at now",
+    )  # fmt: skip
+
+    made = command(
+        commands, "explain", "explain", "say where a torrent stands, why, and what comes next", "explain 0123abcd"
+    )
+    one(made)
+    json(made)
+    one(
+        command(
+            commands,
+            "relocate",
+            "ask_for_one",
+            "move one torrent to its HDD copy now, space low or not",
+            "relocate 0123abcd",
+            event="relocate",
+        )
+    )
+    one(
+        command(
+            commands,
+            "verify",
+            "ask_for_one",
+            "read one HDD copy back and prove it again",
+            "verify 0123abcd",
+            event="verify",
+        )
+    )
+    made = command(commands, "check", "check", "look at settings, disks, rTorrent, hook and services", "check")
+    json(made)
+    made.add_argument(
+        "--trust", action="store_true", help="accept the file systems that are mounted now as the right ones"
+    )
+
+    hook = group("hook", "have rTorrent submit finished torrents", "hook print")
+    command(hook, "print", "hook_print", "print the line for rTorrent's rc file", "hook print")
+    made = command(
+        hook,
+        "install",
+        "hook_install",
+        "put the line into an rc file, or into the running rTorrent",
+        "hook install --live ~/.rtorrent.rc",
+    )
+    made.add_argument("rc", metavar="FILE", nargs="?", help="rTorrent's rc file; as it was, it is kept beside it")
+    made.add_argument("--live", action="store_true", help="also, or only, tell the running rTorrent")
+
+    config = group("config", "see the settings", "config show")
+    json(command(config, "show", "config_show", "show the settings in force and where each came from", "config show"))
+    return top

@@ -1,0 +1,310 @@
+"""The command line. `submit` is answered before anything else is imported; every other command imports what it needs.
+
+Commands change nothing themselves: they ask the supervisor by an entry in the spool, which it also finds when it is
+started later. `status`, `queue list`, `space plan`, `explain`, `check` and `config show` only read.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False  # `typing` costs a hook more than all the rest; type checkers take the name for what it says
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable
+
+    from supervisor.settings import Settings
+
+
+def main(arguments: "list[str] | None" = None) -> int:
+    """Given the command line (without the program's name; default: this process's), run it and return the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["submit"] and not {"-h", "--help"} & set(words):
+        from supervisor import submit
+
+        return submit.main(words[1:])
+    return _guarded(words)
+
+
+def _guarded(words: list[str]) -> int:
+    """Run a command. This is the one place where an error becomes a line and an exit code."""
+    from supervisor.arguments import parser
+    from supervisor.errors import Exit, SeedcacheError
+
+    try:
+        options = parser().parse_args(words)
+        code = int(globals()[f"_{options.handler}"](options))
+        sys.stdout.flush()
+    except SeedcacheError as error:
+        for line in str(error).splitlines():
+            print(f"seedcache: {line}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130  # as shells say of a command that SIGINT ended
+    except BrokenPipeError:
+        # Nobody reads on: `seedcache status | head`. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except Exception as error:
+        if os.environ.get("SEEDCACHE_DEBUG") == "1":
+            raise
+        text = f"{type(error).__name__}: {error}".replace("\n", " ")
+        print(f"seedcache: this is a defect, please report it: {text} (SEEDCACHE_DEBUG=1 shows where)", file=sys.stderr)
+        return Exit.FAILED
+    return code
+
+
+# -- what the commands share ------------------------------------------------------------------------------------------
+
+
+def _environ(options: "Namespace") -> dict[str, str]:
+    """Return the environment, with what the command line says instead."""
+    return dict(os.environ) | ({"SEEDCACHE_STATE_DIR": options.state_dir} if options.state_dir else {})
+
+
+def _settings(options: "Namespace") -> "Settings":
+    from supervisor.settings import load
+
+    return load(options.config, _environ(options))
+
+
+def _state_dir(options: "Namespace") -> str:
+    """Return the state directory. The settings are loaded (a quarter of a second) only if they may name it."""
+    named = _environ(options).get("SEEDCACHE_STATE_DIR")
+    if named:
+        return os.path.abspath(named)
+    from supervisor.settings import DEFAULT_FILE, Settings
+
+    file = options.config or os.environ.get("SEEDCACHE_CONFIG")
+    try:
+        with open(file or DEFAULT_FILE, "rb") as content:
+            mentioned = b"state" in content.read().lower()
+    except OSError:
+        mentioned = file is not None  # then loading says what is wrong with it
+    if mentioned or any(name.startswith("SEEDCACHE_STATE") for name in os.environ):
+        return _settings(options).state_dir
+    return str(Settings.__dataclass_fields__["state_dir"].default)
+
+
+def _print(lines: "Iterable[str]") -> int:
+    from supervisor.display import clean
+
+    encoding = sys.stdout.encoding
+    sys.stdout.writelines(f"{clean(line, encoding)}\n" for line in lines)
+    return 0
+
+
+def _print_json(value: object) -> int:
+    import json
+
+    json.dump(value, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+    return 0
+
+
+def _now() -> float:
+    from supervisor.adapters import clock
+
+    return clock.now()
+
+
+def _ask(state_dir: str, subject: str, event: str, asked: str) -> int:
+    """Put a request into the spool, and say whether anybody is there to do it."""
+    from supervisor import spool
+    from supervisor.errors import SeedcacheError
+    from supervisor.reader import daemon
+
+    try:
+        spool.write(state_dir, subject, event)
+    except OSError as error:
+        place = spool.directory(state_dir)
+        raise SeedcacheError(
+            f"cannot create a file in '{place}': {error.strerror}. Has `seedcache run` been started once, is STATE_DIR "
+            f"right, and may this user write there?"
+        ) from error
+    running = daemon(state_dir, _now()).running
+    return _print(
+        [
+            f"asked: {asked}",
+            "seedcache is running and sees to it" if running else "it will be done when `seedcache run` starts",
+        ]
+    )
+
+
+def _ask_for_one(options: "Namespace") -> int:
+    """Ask for something to be done to one torrent, unless its state rules it out."""
+    from supervisor.errors import SeedcacheError
+    from supervisor.jobs import ON_HDD, State, Telling
+    from supervisor.reader import Reader
+
+    event: str = options.event
+    state_dir = _state_dir(options)
+    journal = Reader(state_dir)
+    job_hash = journal.full_hash(options.hash)
+    job = journal.job(job_hash)
+    untold = any(notice.state is not Telling.SENT for notice in journal.notices(job_hash=job_hash))
+    journal.close()
+    possible = {
+        "retry": set(State) if untold else {State.WAITING, State.FAILED, State.CANCELLED, State.GONE},
+        "relocate": {State.COPIED, State.NOTIFIED, State.CACHED},
+        "verify": ON_HDD,
+        "cancel": {State.SUBMITTED, State.COPYING, State.WAITING, State.FAILED},
+    }[event]
+    if job is not None and job.state not in possible:
+        raise SeedcacheError(
+            f"{job_hash} is {job.state}: {event} is for a torrent that is {', '.join(sorted(possible))}. "
+            f"`seedcache explain {job_hash[:8]}` says more"
+        )
+    name = job.name if job else "not in the journal yet"
+    return _ask(state_dir, job_hash, event, f"{event} {job_hash} {name}")
+
+
+def _ask_for_all(options: "Namespace") -> int:
+    from supervisor.spool import ALL
+
+    return _ask(_state_dir(options), ALL, options.event, options.asked)
+
+
+# -- the commands, each named by `arguments` ----------------------------------------------------------------------
+
+
+def _submit(options: "Namespace") -> int:
+    from supervisor import submit
+
+    words = ["-d", options.state_dir] if options.state_dir else []
+    return submit.main([*words, "-e", options.event, options.hash])
+
+
+def _run(options: "Namespace") -> int:
+    from functools import partial
+
+    from supervisor import arbiter
+
+    return arbiter.run(_settings(options), partial(_settings, options))
+
+
+def _status(options: "Namespace") -> int:
+    from supervisor import status
+
+    state_dir = _state_dir(options)
+    if options.watch:
+        return _watch(state_dir)
+    view = status.gather(state_dir, _now())
+    return _print_json(status.as_dict(view)) if options.json else _print(status.render(view))
+
+
+def _watch(state_dir: str) -> int:
+    """Show the status anew every second until Ctrl-C, in place if this is a terminal."""
+    import shutil
+    import time
+
+    from supervisor import status
+    from supervisor.display import clean
+
+    terminal = sys.stdout.isatty()
+    sys.stdout.write("\x1b[2J" if terminal else "")
+    try:
+        while True:
+            lines = [clean(line, sys.stdout.encoding) for line in status.render(status.gather(state_dir, _now()))]
+            if terminal:  # home, each line cleared to its end, the rest of the screen cleared: nothing flickers
+                lines = lines[: shutil.get_terminal_size().lines - 1]
+                sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
+            else:
+                sys.stdout.write("".join(f"{line}\n" for line in [*lines, ""]))
+            sys.stdout.flush()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _queue_list(options: "Namespace") -> int:
+    from supervisor import status
+    from supervisor.jobs import State
+    from supervisor.reader import Reader
+
+    journal = Reader(_state_dir(options))
+    jobs = [
+        job for state in (State.COPYING, State.SUBMITTED, State.WAITING, State.FAILED) for job in journal.jobs([state])
+    ]
+    if options.json:
+        return _print_json({"version": status.VERSION, "jobs": [status.job_as_dict(job) for job in jobs]})
+    return _print(status.queue(jobs, _now()))
+
+
+def _space_plan(options: "Namespace") -> int:
+    from supervisor import outlook
+    from supervisor.adapters.rtorrent import RTorrent
+    from supervisor.reader import Reader
+
+    settings = _settings(options)
+    journal = Reader(settings.state_dir)
+    torrents = RTorrent(settings.scgi_url, settings.rpc_timeout).torrents()
+    seen = outlook.look(settings, journal, torrents, _now())
+    return _print_json(outlook.as_dict(seen)) if options.json else _print(outlook.render(seen))
+
+
+def _explain(options: "Namespace") -> int:
+    from supervisor import explaining
+    from supervisor.errors import InvalidInput
+    from supervisor.reader import Reader
+
+    settings = _settings(options)
+    journal = Reader(settings.state_dir)
+    case = explaining.investigate(settings, journal, journal.full_hash(options.hash), _now())
+    if case.job is None and case.torrent is None and not case.events:
+        raise InvalidInput(f"{case.hash} is neither in the journal nor in rTorrent. {case.unknown}".rstrip())
+    return _print_json(explaining.as_dict(case)) if options.json else _print(explaining.render(case))
+
+
+def _check(options: "Namespace") -> int:
+    from supervisor import check
+
+    if options.trust:
+        return _ask(_state_dir(options), "all", "trust", "the file systems that are mounted now are the right ones")
+    findings = []
+    for finding in check.run(options.config, _environ(options), _now()):
+        findings.append(finding)
+        if not options.json:
+            _print(check.render(finding))
+            sys.stdout.flush()
+    if options.json:
+        _print_json(check.as_dict(findings))
+    else:
+        _print([check.summary(findings)])
+    return check.exit_code(findings)
+
+
+def _hook_print(options: "Namespace") -> int:
+    from supervisor import hook
+
+    return _print(hook.print_lines(_settings(options), hook.submit_path()))
+
+
+def _hook_install(options: "Namespace") -> int:
+    from supervisor import hook
+    from supervisor.errors import InvalidInput
+
+    if not options.rc and not options.live:
+        raise InvalidInput("name rTorrent's rc file, or say --live, or both")
+    settings, submit = _settings(options), hook.submit_path()
+    lines = hook.print_lines(settings, submit)
+    if options.rc:
+        _print([hook.install(options.rc, lines)])
+    if options.live:
+        from supervisor.adapters.rtorrent import RTorrent
+
+        hook.install_live(RTorrent(settings.scgi_url, settings.rpc_timeout), settings.state_dir, submit)
+        _print(["rTorrent uses it from now on" + ("" if options.rc else ", until it is restarted")])
+    return 0
+
+
+def _config_show(options: "Namespace") -> int:
+    entries = _settings(options).explain()
+    if options.json:
+        shown = {entry.name: {"value": entry.value, "source": entry.source} for entry in entries}
+        return _print_json({"version": 1, "settings": shown})
+    width = max(len(f"{entry.name} = {entry.value}") for entry in entries if len(entry.value) < 40)  # noqa: PLR2004
+    return _print(f"{f'{entry.name} = {entry.value}':{width}}  # {entry.source}" for entry in entries)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
