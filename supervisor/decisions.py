@@ -56,8 +56,21 @@ def waiting(job: Job, failure: Failed, limits: Limits, now: float) -> Job:
     return job.to(State.WAITING, now, attempts=attempts, due=due, reason=failure.reason)
 
 
-def disproven(job: Job, failure: Failed, now: float) -> Job:
+def proven(job: Job, now: float) -> tuple[Job, ...]:
+    """A published copy was read back well. Return the steps its job takes.
+
+    One that was being looked at from the start had been switched by an earlier run: what is left of it on the SSD goes.
+    """
+    if job.state is State.COPYING:
+        copied = job.to(State.COPIED, now, attempts=0, due=0.0, reason="", proof=Proof.READ_BACK)
+        return (copied, copied.to(State.RELOCATING, now))
+    return (replace(job, proof=Proof.READ_BACK, reason=""),)
+
+
+def disproven(job: Job, failure: Failed, limits: Limits, now: float) -> Job:
     """A published copy could not be read back well. Return the job: failed if the bytes are wrong, else as it was."""
+    if job.state is State.COPYING:
+        return waiting(job, replace(failure, retry=failure.retry and not failure.proof), limits, now)
     if not failure.proof or job.state is State.RELOCATED:
         return replace(job, reason=failure.reason)
     return job.to(State.FAILED, now, proof=Proof.NONE, reason=failure.reason)

@@ -5,7 +5,7 @@ back, and a Manager that dies is told again. Nothing here waits: what may hang b
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from supervisor import decisions
@@ -14,7 +14,7 @@ from supervisor.crew import Crew, role_of
 from supervisor.decisions import Limits
 from supervisor.desk import Desk
 from supervisor.inquirer import Answer, Call, Located, Surveyed, Unlisted, Unusable
-from supervisor.jobs import Job, Proof, State
+from supervisor.jobs import Job, State
 from supervisor.messages import (
     Copied,
     Copy,
@@ -155,7 +155,7 @@ class Dispatcher:
                 if located.state is State.SUBMITTED:
                     where = located.destination.decode(errors="replace")
                     self._board.put(located, now, f"{located.size} bytes, to be copied to {where}")
-                    self.scheduler.ready[job.hash] = None
+                    self.scheduler.ready[job.hash] = torrent.directory == located.destination
                 else:
                     self._board.put(located, now)
             case Unlisted():
@@ -173,8 +173,8 @@ class Dispatcher:
             case Copy(), Copied() if job.state is State.COPYING:
                 self._copied(job, result, now)
             case Prove(), Proven():
-                proof = replace(job, proof=Proof.READ_BACK, reason="")
-                self._board.put(proof, now, "the HDD copy was read back and proven")
+                for step in decisions.proven(job, now):
+                    self._board.put(step, now, "the HDD copy was read back and proven")
                 self._board.then(partial(self._metrics.proven, result))
                 self._board.then(partial(self._relief.proven, job.hash))
             case Relocate(), Relocated():
@@ -222,7 +222,7 @@ class Dispatcher:
             self._board.put(job.to(State.SUBMITTED, now), now, "stopped at a safe point")
             return
         if step == "prove":
-            next_job = decisions.disproven(job, failure, now)
+            next_job = decisions.disproven(job, failure, self._limits, now)
         else:
             next_job = decisions.waiting(job, failure, self._limits, now)
         self._board.put(next_job, now)

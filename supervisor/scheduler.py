@@ -21,7 +21,9 @@ class Scheduler:
     """Stages one task for every idle worker that has something to do."""
 
     def __init__(self, board: Board, crew: Crew, relief: Relief, metrics: Metrics) -> None:
-        self.ready: dict[str, None] = {}  # hashes that rTorrent has confirmed and that wait for a copy worker
+        # Hashes that rTorrent has confirmed and that wait for a copy worker; True: it has been switched to the HDD copy
+        # already, which is only to be proven.
+        self.ready: dict[str, bool] = {}
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
         self._tokens = itertools.count(1)
 
@@ -60,7 +62,7 @@ class Scheduler:
                 return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.hdd)
         return None
 
-    def _next_copy(self, now: float, settings: Settings) -> Copy | None:
+    def _next_copy(self, now: float, settings: Settings) -> Copy | Prove | None:
         urgent = (job_hash for job_hash in self._relief.urgent if job_hash in self.ready)
         for job_hash in itertools.chain(urgent, self.ready):
             self._board.then(partial(self.ready.pop, job_hash, None))
@@ -68,6 +70,9 @@ class Scheduler:
             if job is None or job.state is not State.SUBMITTED:
                 continue
             self._board.put(job.to(State.COPYING, now), now)
+            if self.ready[job_hash]:
+                path = metainfo_path(settings.state_dir, job.hash)
+                return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.hdd)
             return Copy(
                 next(self._tokens),
                 job.hash,

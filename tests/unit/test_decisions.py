@@ -186,8 +186,21 @@ def test_a_wrong_key_is_not_hammered():
 
 
 def test_a_copy_that_is_found_wrong_loses_its_proof_and_fails():
-    wrong = decisions.disproven(job(State.CACHED, proof=Proof.READ_BACK), Failed("piece 3", True, proof=True), 5.0)
+    wrong = decisions.disproven(
+        job(State.CACHED, proof=Proof.READ_BACK), Failed("piece 3", True, proof=True), LIMITS, 5.0
+    )
     assert (wrong.state, wrong.proof) == (State.FAILED, Proof.NONE)
+
+
+def test_a_relocated_one_that_is_submitted_again_is_proven_where_it_is_and_relocated():
+    again = decisions.submitted(job(State.RELOCATED, source=b"/ssd/x", destination=b"/hdd/x"), HASH, 5.0)
+    steps = decisions.proven(again.to(State.COPYING, 6.0), 7.0)
+    assert [step.state for step in steps] == [State.COPIED, State.RELOCATING]
+
+
+def test_a_relocated_one_whose_copy_is_wrong_fails_at_once():
+    failure = Failed("piece 3", retry=True, proof=True)
+    assert decisions.disproven(job(State.COPYING), failure, LIMITS, 5.0).state is State.FAILED
 
 
 def test_what_is_on_the_hdd_cannot_be_cancelled():
