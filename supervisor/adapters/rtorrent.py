@@ -4,8 +4,8 @@ Importing this costs 10 MB and up to 90 ms (pyrosimple brings prometheus_client 
 
 What rTorrent says of a path is not always its bytes (measured on both versions): 0.9.8 answers "?" and 0.16 "%E9" for
 each byte that is not UTF-8 of the Basic Multilingual Plane, which an emoji is not; a carriage return becomes a newline;
-other control characters come raw, which is not XML at all. So control characters are replaced before parsing, and a
-directory that may have been changed on the way is read from rTorrent's session on disk. What is not plain ASCII is told
+other control characters come raw, which is not XML at all. So control characters are replaced before parsing, and what
+may have been changed on the way is read from rTorrent's session on disk. What is not plain ASCII is told
 to rTorrent as base64, which both versions take for any string.
 """
 
@@ -14,7 +14,7 @@ import io
 import os
 import re
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.parsers.expat import ExpatError
@@ -79,7 +79,7 @@ class Torrent:
 
     @property
     def base(self) -> bytes:
-        """Return the path of its data: d.base_path would lie while the torrent is closed."""
+        """Return the path of its data, as good as the name is: d.base_path would lie while the torrent is closed."""
         return self.directory if self.multi else b"/".join((self.directory, os.fsencode(self.name)))
 
 
@@ -235,8 +235,8 @@ def _torrent(row: Sequence[Any], saved_in: bytes) -> Torrent:
     """Given the values of _FIELDS and the path of the session, return what they say."""
     return Torrent(
         hash=row[0],
-        name=row[1],
-        directory=_true_directory(row[2].encode().rstrip(b"/") or b"/", saved_in, row[0]),
+        name=_true(row[1].encode(), session.name, saved_in, row[0]).decode(errors="replace"),
+        directory=_true(row[2].encode().rstrip(b"/") or b"/", session.directory, saved_in, row[0]),
         multi=bool(row[3]),
         size=row[4],
         label=urllib.parse.unquote(row[5]),
@@ -257,15 +257,15 @@ def _torrent(row: Sequence[Any], saved_in: bytes) -> Torrent:
     )
 
 
-def _true_directory(told: bytes, saved_in: bytes, info_hash: str) -> bytes:
-    """Return the directory's real bytes: the session's, if it is what rTorrent may have meant; else what it told."""
+def _true(told: bytes, find: Callable[[bytes, str], bytes | None], saved_in: bytes, info_hash: str) -> bytes:
+    """Return the real bytes of what rTorrent told: those found in its session, if they are what it may have meant."""
     if not _CHANGED.search(told):
         return told
     try:
-        saved = session.directory(saved_in, info_hash)
-    except ConfigurationError:  # one torrent's; the others need no session to be told right
+        real = find(saved_in, info_hash)
+    except ConfigurationError:  # the session may not be read: the other torrents can still be told right
         return told
-    return saved if saved is not None and re.fullmatch(b"".join(_meant(told)), saved, re.DOTALL) else told
+    return real if real is not None and re.fullmatch(b"".join(_meant(told)), real, re.DOTALL) else told
 
 
 def _meant(told: bytes) -> Iterator[bytes]:
@@ -291,5 +291,5 @@ def _text(command: object) -> str:
     return f"(({', '.join(_text(part) for part in parts)}))"
 
 
-def _session(path: str, cwd: str) -> bytes:
-    return os.path.join(cwd.encode(), path.encode()) if path else b""
+def _session(path: object, cwd: object) -> bytes:
+    return os.path.join(str(cwd).encode(), str(path).encode()) if path else b""

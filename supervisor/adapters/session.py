@@ -23,18 +23,30 @@ def directory(session: bytes, info_hash: str) -> bytes | None:
 
     None if the session does not have the torrent (yet). Raise ConfigurationError if it may not be read.
     """
-    path = metafile(session, info_hash) + b".rtorrent"
+    found = _load(metafile(session, info_hash) + b".rtorrent", b"directory")
+    return found.rstrip(b"/") or b"/" if isinstance(found, bytes) else None
+
+
+def name(session: bytes, info_hash: str) -> bytes | None:
+    """Return the name in a torrent's metafile, None if it has none. Raise ConfigurationError if it may not be read."""
+    found = _load(metafile(session, info_hash), b"info", b"name")
+    return found if isinstance(found, bytes) else None
+
+
+def _load(path: bytes, *keys: bytes) -> Any:  # noqa: ANN401 - whatever stands there
+    """Return what a bencoded file has below the keys, None if there is no such file or it is cut off: a full disk."""
     try:
         with open(path, "rb") as file:
-            saved = _bdecode(file.read(), 0)[0]
+            found = _bdecode(file.read(), 0)[0]
+        for key in keys:
+            found = found[key]
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _unreadable(path, error) from error
-    except (ValueError, IndexError):  # cut off: a full disk
+    except (LookupError, RecursionError, TypeError, ValueError):
         return None
-    found = saved.get(b"directory") if isinstance(saved, dict) else None
-    return found.rstrip(b"/") or b"/" if isinstance(found, bytes) else None
+    return found
 
 
 def sync(session: bytes, info_hash: str) -> None:
