@@ -10,23 +10,27 @@ _CODES = "exit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 rTorrent unr
 _HASH = "the info-hash: 40 hexadecimal digits, or the first few where they are unique"
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser. What it parses has `handler`, the name of the function in `cli` that does it."""
+def _common(default: str | None) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    # SUPPRESS: the option may stand before the command as well as after it, and neither place forgets the other's.
     common.add_argument(
-        "--config", metavar="FILE", default=argparse.SUPPRESS,
+        "--config", metavar="FILE", default=default,
         help="the settings file (else $SEEDCACHE_CONFIG, else /etc/seedcache/settings.toml)",
     )  # fmt: skip
     common.add_argument(
-        "-d", "--state-dir", metavar="DIR", default=argparse.SUPPRESS,
+        "-d", "--state-dir", metavar="DIR", default=default,
         help="the state directory (else $SEEDCACHE_STATE_DIR, else what the settings say)",
     )  # fmt: skip
+    return common
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser. What it parses has `handler`, the name of the function in `cli` that does it."""
+    # The options may stand before the command as well as after it: after it, SUPPRESS leaves what stood before.
+    common = _common(argparse.SUPPRESS)
     top = argparse.ArgumentParser(
-        "seedcache", description=_DESCRIPTION, parents=[common], formatter_class=argparse.RawDescriptionHelpFormatter,
+        "seedcache", description=_DESCRIPTION, parents=[_common(None)], formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"example: seedcache status\n{_CODES}",
     )  # fmt: skip
-    top.set_defaults(config=None, state_dir=None)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     def command(group: Any, name: str, handler: str, text: str, example: str, **fixed: str) -> argparse.ArgumentParser:  # noqa: ANN401  (argparse has no public name for it)
