@@ -28,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
     # The options may stand before the command as well as after it: after it, SUPPRESS leaves what stood before.
     common = _common(argparse.SUPPRESS)
     top = argparse.ArgumentParser(
-        "seedcache", description=_DESCRIPTION, parents=[_common(None)], formatter_class=argparse.RawDescriptionHelpFormatter,
+        "seedcache", description=_DESCRIPTION, parents=[_common(None)],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"example: seedcache status\n{_CODES}",
     )  # fmt: skip
     commands = top.add_subparsers(metavar="COMMAND", required=True)

@@ -52,8 +52,8 @@ class Screen:
     def summary(self) -> None:
         print(f"\n{self.bold}Summary{self.plain}")
         for number, (title, seconds) in enumerate(self.rows, 1):
-            print(f"  {number:2}. {title:<76} {seconds:7.2f} s")
-        print(f"      {'all':<76} {time.monotonic() - self.began:7.2f} s", flush=True)
+            print(f"  {number:2}. {title:<88} {seconds:7.2f} s")
+        print(f"      {'all':<88} {time.monotonic() - self.began:7.2f} s", flush=True)
 
 
 def main() -> int:
