@@ -68,7 +68,7 @@ class Arbiter:
         self._journal = journal
         self._inquirer = Inquirer(settings.state_dir, settings.scgi_url, settings.rpc_timeout, self._post)
         self._board, self._crew, self._relief = Board(journal), Crew(), Relief(journal, self._inquirer)
-        self._view = live.View(settings, self._board, self._crew, self._relief)
+        self._view = live.View(settings, self._board, self._crew, self._relief, self._inquirer)
         self._metrics = Metrics(self._view.snapshot)
         self._dispatcher = Dispatcher(settings, self._board, self._crew, self._relief, self._metrics)
         self._board.on_submitted = self._inquirer.look_up

@@ -129,6 +129,7 @@ class Dispatcher:
                     job = decisions.submitted(self._board.get(job_hash), job_hash, now)
                     if job.state is State.SUBMITTED and job.changed == now:
                         self._board.put(job, now, "no hook told of it: found while space is low")
+                        self._board.then(self._metrics.unannounced)
             case Call(seconds, error):
                 self._board.then(partial(self._metrics.rtorrent_call, seconds, failed=bool(error)))
             case Started(worker, pid):
@@ -148,6 +149,7 @@ class Dispatcher:
         job = self._board.get(answer.hash)
         if job is None or job.state is not State.SUBMITTED:
             return
+        self._board.then(partial(self._metrics.attempt, "locate"))
         match answer:
             case Located(_, torrent):
                 roots = self._relief.ssd.path, self._relief.hdd.path

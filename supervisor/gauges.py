@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from supervisor.crew import COPIER, NOTIFIER, SPACE
 from supervisor.jobs import State
 from supervisor.messages import Phase
+from supervisor.planning import Action
 from supervisor.snapshot import Snapshot
 
 ROLES = (COPIER, SPACE, NOTIFIER)
@@ -59,6 +60,7 @@ READINGS = (
     _one("ready", "1: the journal can be written, rTorrent answers, the disks are the right ones.", lambda s: s.ready),
     _one("draining", "1: it was told to stop and brings running work to a safe point.", lambda s: s.draining),
     _one("journal_writable", "1: the last write to the journal succeeded.", lambda s: not s.journal_error),
+    _one("journal_size_bytes", "Size of the journal on disk, with its write-ahead log.", lambda s: s.journal_bytes),
     _each(
         "jobs",
         "Jobs by state.",
@@ -73,6 +75,13 @@ READINGS = (
     ),
     _one("queue_jobs", "Jobs that want a copy worker and have none.", lambda s: s.queue_depth),
     _one("queue_oldest_timestamp_seconds", "Since when the oldest of them waits; 0: none.", lambda s: s.oldest_queued),
+    _each(
+        "step_waiting_since_timestamp_seconds",
+        "Since when the torrent that waits longest for a step has waited: since its submission, its copy, or the last "
+        "change of its switch; 0: none waits.",
+        "step",
+        lambda s: {step: s.waiting_since.get(step, 0.0) for step in ("copy", "notify", "relocate")},
+    ),
     _one("spool_entries", "Submissions that are not in the journal yet.", lambda s: s.spool_depth),
     _each(
         "notices",
@@ -118,6 +127,13 @@ READINGS = (
         "space_threshold_bytes", "With less than this free on the SSD, torrents are relocated.", lambda s: s.threshold
     ),
     _one("space_low", "1: the SSD has less than that.", lambda s: s.low_space),
+    _each(
+        "space_plan_torrents",
+        "Torrents of the last plan for the SSD, by what is to be done: finish a switch, relocate, prove or copy first, "
+        "or keep, for a reason that `seedcache space plan` tells.",
+        "verdict",
+        lambda s: {verdict: s.verdicts.get(verdict, 0) for verdict in (*map(str, Action), "kept")},
+    ),
     _one("relocations_planned", "Torrents that are to leave the SSD now.", lambda s: s.relocations_planned),
     _one(
         "at_risk_bytes",
@@ -131,4 +147,9 @@ READINGS = (
     ),
     _one("rtorrent_reachable", "1: rTorrent answered the last call.", lambda s: s.rtorrent.reachable),
     _one("rtorrent_changed_timestamp_seconds", "Since when it answers, or does not.", lambda s: s.rtorrent.since),
+    _one(
+        "rtorrent_back_off_seconds",
+        "How long rTorrent is left alone before it is asked again; 0: it answers.",
+        lambda s: s.rtorrent.back_off,
+    ),
 )

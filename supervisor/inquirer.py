@@ -81,6 +81,7 @@ class Inquirer(threading.Thread):
         self._wanted: dict[str, None] = {}  # hashes, in order of asking
         self._survey = False
         self._leave = False
+        self.back_off = 0.0  # seconds until rTorrent is asked again; 0: it answers
         self._changed = threading.Condition()
 
     def look_up(self, job_hash: str) -> None:
@@ -109,11 +110,11 @@ class Inquirer(threading.Thread):
 
     def run(self) -> None:
         """Ask and answer until told to leave."""
-        back_off, asked = 0.0, False
+        asked = False
         while True:
             with self._changed:
-                if back_off:
-                    self._changed.wait_for(lambda: self._leave, timeout=back_off)
+                if self.back_off:
+                    self._changed.wait_for(lambda: self._leave, timeout=self.back_off)
                 elif asked:
                     self._changed.wait_for(lambda: self._leave or self._survey or self._wanted, timeout=_PULSE)
                 if self._leave:
@@ -121,9 +122,9 @@ class Inquirer(threading.Thread):
                 hashes, survey, where = list(self._wanted), self._survey, self._where
             try:
                 self._ask(where, hashes, survey=survey)
-                back_off, asked = 0.0, True
+                self.back_off, asked = 0.0, True
             except RTorrentUnreachable:
-                back_off = min(max(back_off * 2, 1.0), _LONGEST_BACK_OFF)
+                self.back_off = min(max(self.back_off * 2, 1.0), _LONGEST_BACK_OFF)
 
     def _ask(self, where: tuple[str, float], hashes: list[str], *, survey: bool) -> None:
         from supervisor.adapters.rtorrent import RTorrent  # noqa: PLC0415  (87 ms and 10 MB: only once it is needed)

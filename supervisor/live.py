@@ -3,12 +3,15 @@
 import contextlib
 import importlib.metadata
 import os
+from dataclasses import replace
 
 from supervisor import spool
 from supervisor.adapters import clock, durable, processes
 from supervisor.board import Board
 from supervisor.crew import Crew
-from supervisor.jobs import Proof, State, Telling
+from supervisor.inquirer import Inquirer
+from supervisor.jobs import Job, Proof, State, Telling
+from supervisor.journal import place as journal_place
 from supervisor.relief import Relief
 from supervisor.settings import Settings
 from supervisor.snapshot import RTorrent, Snapshot, to_json
@@ -25,11 +28,11 @@ def place(state_dir: str) -> str:
 class View:
     """Snapshots, from any thread: what it reads is replaced or copied in one step by the parent's loop."""
 
-    def __init__(self, settings: Settings, board: Board, crew: Crew, relief: Relief) -> None:
+    def __init__(self, settings: Settings, board: Board, crew: Crew, relief: Relief, inquirer: Inquirer) -> None:
         self.settings = settings
         self.journal_error = ""
         self.draining = False
-        self._board, self._crew, self._relief = board, crew, relief
+        self._board, self._crew, self._relief, self._inquirer = board, crew, relief, inquirer
         self._started = processes.start_time(os.getpid()) or 0.0
         self._version = importlib.metadata.version("seedcache")
         self._rtorrent = RTorrent(reachable=False, since=clock.now())
@@ -66,6 +69,7 @@ class View:
         """Return how everything stands."""
         jobs = list(self._board.living.values())
         oldest: dict[str, float] = {}
+        waiting: dict[str, float] = {}
         names: dict[str, str] = {}
         at_risk = 0
         queued, oldest_queued = 0, 0.0
@@ -77,6 +81,9 @@ class View:
             if job.state is State.SUBMITTED:
                 queued += 1
                 oldest_queued = min(oldest_queued or job.submitted, job.submitted)
+            step, since = _wanted(job)
+            if step:
+                waiting[step] = min(waiting.get(step, since), since)
         notices = list(self._board.notices.values())
         disks = self._relief.disks
         trusted = bool(disks) and all(disk.trusted for disk in disks)
@@ -90,22 +97,43 @@ class View:
             journal_error=self.journal_error,
             workers=self._crew.view(names),
             disks=disks,
-            rtorrent=self._rtorrent,
+            rtorrent=replace(self._rtorrent, back_off=self._inquirer.back_off),
             jobs={str(state): count for state, count in self._board.counts.items()},
             oldest=oldest,
             queue_depth=queued,
             oldest_queued=oldest_queued,
             notices={str(state): sum(notice.state is state for notice in notices) for state in Telling},
+            waiting_since=waiting,
+            journal_bytes=self._journal_bytes(),
             spool_depth=self._spool_depth(),
             bytes_at_risk=at_risk,
             threshold=self.settings.disk_space_threshold_bytes,
             low_space=self._relief.low,
             relocations_planned=self._relief.planned,
+            verdicts=self._relief.verdicts,
             read_back=self.settings.verification_enabled,
         )
+
+    def _journal_bytes(self) -> int:
+        total = 0
+        for ending in ("", "-wal"):
+            with contextlib.suppress(OSError):
+                total += os.stat(journal_place(self.settings.state_dir) + ending).st_size
+        return total
 
     def _spool_depth(self) -> int:
         try:
             return len(os.listdir(spool.directory(self.settings.state_dir)))
         except OSError:
             return 0
+
+
+def _wanted(job: Job) -> tuple[str, float]:
+    """Given a living job, return the step it waits for or is in, and since when (unix seconds); "": none."""
+    if job.state is State.COPIED:  # until everybody has been told
+        return "notify", job.changed
+    if job.state is State.RELOCATING or (job.state is State.WAITING and job.proof is not Proof.NONE):
+        return "relocate", job.changed
+    if job.state in (State.SUBMITTED, State.COPYING, State.WAITING):
+        return "copy", job.submitted
+    return "", 0.0

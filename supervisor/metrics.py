@@ -63,6 +63,10 @@ class Metrics:
             event=spool.EVENTS,
             outcome=("new", "joined"),
         )
+        self._unannounced = counter(
+            "unannounced_torrents",
+            "Finished torrents that no hook told of: found when the SSD was looked over for space.",
+        )
         self._attempts = counter("step_attempts", "Attempts at a step of a job that were begun.", step=STEPS)
         self._failures = counter("step_failures", "Attempts at a step of a job that failed.", step=STEPS)
         self._retries = counter("step_retries", "Failed attempts that will be made again by themselves.", step=STEPS)
@@ -133,6 +137,10 @@ class Metrics:
     def submission(self, event: str, *, joined: bool) -> None:
         """An entry of the spool is in the journal; joined: its torrent was in work already."""
         self._submissions.labels(event, "joined" if joined else "new").inc()
+
+    def unannounced(self) -> None:
+        """A finished torrent was found that no hook told of."""
+        self._unannounced.inc()
 
     def rtorrent_call(self, seconds: float, *, failed: bool) -> None:
         """A call to rTorrent ended."""

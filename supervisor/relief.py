@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ class Relief:
         self.ssd = self.hdd = Place(b"", 0)
         self.disks: tuple[Disk, ...] = ()
         self.low = False
+        self.verdicts: dict[str, int] = {}  # of the last plan: what is to be done -> with how many torrents
         self.urgent: dict[str, None] = {}  # hashes whose copy, or whose proof, the SSD waits for
         self.to_prove: dict[str, None] = {}  # hashes whose HDD copy is to be read back
         self.after_proof: set[str] = set()  # those of them that leave the SSD then
@@ -78,6 +79,7 @@ class Relief:
         plan = planning.plan(tuple(torrents), jobs, self.ssd.path, now)
         self._steps = deque(step for step in plan.steps if step.action in (Action.FINISH, Action.RELOCATE))
         waiting = [step for step in plan.steps if step.action in (Action.PROVE, Action.COPY)]
+        self.verdicts = {**Counter(step.action.value for step in plan.steps), "kept": len(plan.kept)}
         self.urgent = {step.hash: None for step in waiting}
         self.to_prove |= {step.hash: None for step in waiting if step.action is Action.PROVE}
         log.info(

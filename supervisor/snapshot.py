@@ -43,6 +43,7 @@ class RTorrent:
     reachable: bool
     since: float  # unix seconds since it is, or is not
     error: str = ""
+    back_off: float = 0.0  # seconds until it is asked again; 0: it answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,14 @@ class Snapshot:
     queue_depth: int = 0  # jobs that want a copy worker and have none
     oldest_queued: float = 0.0  # unix seconds of the oldest of them; 0: none
     notices: dict[str, int] = field(default_factory=dict)  # "pending", "failed" -> how many
+    waiting_since: dict[str, float] = field(default_factory=dict)  # copy, notify, relocate -> oldest, unix seconds
+    journal_bytes: int = 0  # on disk, with its write-ahead log
     spool_depth: int = 0
     bytes_at_risk: int = 0  # finished data that is on the SSD only, as far as the journal knows
     threshold: int = 0  # bytes: below it torrents leave the SSD
     low_space: bool = False
     relocations_planned: int = 0
+    verdicts: dict[str, int] = field(default_factory=dict)  # of the last plan: an Action or "kept" -> how many torrents
     read_back: bool = True  # VERIFICATION_ENABLED
 
 

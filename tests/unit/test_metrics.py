@@ -29,12 +29,15 @@ BUSY = replace(
         Worker("space", "space", 2**22 + 1, up=True, heard=70.0),  # above pid_max: a process that is gone
     ),
     disks=(Disk("ssd", "/ssd", 1000, 10, trusted=True), Disk("hdd", "/hdd", 5000, 20, trusted=False)),
-    rtorrent=RTorrent(reachable=True, since=60.0),
+    rtorrent=RTorrent(reachable=True, since=60.0, back_off=8.0),
     jobs={"cached": 7},
     oldest={"cached": 40.0},
     queue_depth=3,
     oldest_queued=20.0,
     notices={"pending": 2, "failed": 1},
+    waiting_since={"copy": 30.0},
+    journal_bytes=8192,
+    verdicts={"relocate": 6, "kept": 9},
     spool_depth=4,
     bytes_at_risk=55,
     threshold=500,
@@ -56,6 +59,7 @@ def busy():
     metrics = Metrics(lambda: BUSY)
     metrics.submission("finished", joined=False)
     metrics.submission("finished", joined=True)
+    metrics.unannounced()
     metrics.attempt("copy")
     metrics.copied(Copied(Proof.READ_BACK, False, bytes_written=100, bytes_resumed=20, copy_seconds=3, prove_seconds=2))
     metrics.copied(Copied(Proof.READ_BACK, True, bytes_written=0, bytes_resumed=0, copy_seconds=0, prove_seconds=9))
@@ -92,6 +96,7 @@ def test_events_are_counted(busy):
     found = values(busy)
     assert found['seedcache_submissions_total{event="finished",outcome="new"}'] == 1
     assert found['seedcache_submissions_total{event="finished",outcome="joined"}'] == 1
+    assert found["seedcache_unannounced_torrents_total"] == 1
     assert found['seedcache_step_attempts_total{step="copy"}'] == 1
     assert found['seedcache_step_failures_total{step="copy"}'] == 1
     assert found['seedcache_step_retries_total{step="copy"}'] == 1
@@ -138,6 +143,13 @@ def test_a_snapshot_is_read_when_it_is_asked_for():
     assert (found["seedcache_space_low"], found["seedcache_space_threshold_bytes"]) == (1, 500)
     assert (found["seedcache_verification_enabled"], found["seedcache_relocations_planned"]) == (0, 6)
     assert found["seedcache_rtorrent_reachable"] == 1
+    assert found["seedcache_rtorrent_back_off_seconds"] == 8
+    assert found["seedcache_journal_size_bytes"] == 8192
+    assert found['seedcache_step_waiting_since_timestamp_seconds{step="copy"}'] == 30
+    assert found['seedcache_step_waiting_since_timestamp_seconds{step="relocate"}'] == 0
+    assert found['seedcache_space_plan_torrents{verdict="relocate"}'] == 6
+    assert found['seedcache_space_plan_torrents{verdict="prove"}'] == 0
+    assert found['seedcache_space_plan_torrents{verdict="kept"}'] == 9
     assert found[f'seedcache_build_info{{python_version="{sys.version.split()[0]}",version="1.2.3"}}'] == 1
 
 
