@@ -56,6 +56,13 @@ def size(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
+def share(done: float, total: float) -> str:
+    """Return how many bytes of a total are done, in the total's unit: `0.5 of 1.5 GiB`."""
+    number, unit = size(total).split()
+    factor = float(1024 ** _UNITS.index(unit))
+    return f"{done / factor:.{0 if unit == 'B' else 1}f} of {number} {unit}"
+
+
 def span(seconds: float) -> str:
     """Return a length of time as `3 d 4 h`, `5 min 2 s` or `7 s`."""
     whole = max(int(seconds), 0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of the JSON
 _STORY = 50  # events
-_RESTING = ENDED | {None}  # states in which nothing happens by itself
+_RESTING = ENDED | {State.FAILED, None}  # states in which nothing happens by itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from supervisor.display import WIDTH, bar, clean, fit, percent, size, span
+from supervisor.display import WIDTH, bar, clean, fit, percent, share, size, span
 from supervisor.jobs import Event, Job, Notice, State, Telling
 from supervisor.reader import Daemon, Reader, daemon
 from supervisor.snapshot import Snapshot, Worker
@@ -126,7 +126,7 @@ def _head(view: View) -> Iterator[str]:
         last = span(view.now - snapshot.at)
         yield f"seedcache {snapshot.version}: up for {up}, pid {snapshot.pid}, last change {last} ago"
     else:
-        yield f"seedcache: down  (this is what the journal in {view.state_dir} says)"
+        yield from _wrapped(f"seedcache: down; this is what the journal in {view.state_dir} says", "")
     for problem in problems(view):
         yield from _wrapped(problem, "! ")
 
@@ -163,8 +163,8 @@ def _workers(view: View) -> Iterator[str]:
             yield f"{worker.name:10} {phase:8} {worker.hash[:8]} {worker.name_of_torrent}"
             if worker.total:
                 yield (
-                    f"{'':10} {bar(worker.done, worker.total, 14)} {percent(worker.done, worker.total)} "
-                    f"{size(worker.done)} of {size(worker.total)}  {_pace(worker)}"
+                    f"{'':10} {bar(worker.done, worker.total, 10)} {percent(worker.done, worker.total)} "
+                    f"{share(worker.done, worker.total)}  {_pace(worker)}"
                 )
 
 
@@ -188,7 +188,7 @@ def _lists(view: View) -> Iterator[str]:
         yield from _title("Waiting for another try", view.jobs[State.WAITING], len(view.waiting))
         for job in view.waiting:
             when = f"in {span(job.due - now)}" if job.due > now else "due"
-            yield f"  {job.hash[:8]} {fit(clean(job.name), 50)} {when}, {job.attempts} failed"
+            yield f"  {job.hash[:8]} {fit(clean(job.name), 40)} {when}, {job.attempts} failed"
             yield from _wrapped(job.reason, " " * 11)
     if view.failed:
         yield from _title("Failed", view.jobs[State.FAILED], len(view.failed))
