@@ -15,6 +15,7 @@ from typing import Any
 
 from supervisor.adapters import clock
 from supervisor.errors import ConfigurationError
+from supervisor.gauges import ROLES
 from supervisor.metrics import CONTENT_TYPE, Metrics
 from supervisor.snapshot import Snapshot
 
@@ -43,6 +44,9 @@ def unhealthy(snapshot: Snapshot, now: float) -> list[str]:
         for worker in snapshot.workers
         if not worker.up and now - worker.heard > _PATIENCE
     ]
+    if now - snapshot.started > _PATIENCE and not snapshot.draining:
+        there = {worker.role for worker in snapshot.workers}
+        reasons += [f"there is no {role} worker; it is started again" for role in ROLES if role not in there]
     return reasons
 
 

@@ -24,7 +24,7 @@ def snapshot(**changes):
             ready=True,
             draining=False,
             journal_error="",
-            workers=(Worker("copier-1", "copier", 0, up=True, heard=now - 50),),
+            workers=tuple(Worker(role, role, 0, up=True, heard=now - 50) for role in ("copier", "space", "notifier")),
             disks=(Disk("ssd", "/ssd", 10, 5, trusted=True), Disk("hdd", "/hdd", 10, 5, trusted=True)),
             rtorrent=RTorrent(reachable=True, since=now - 60),
         ),
@@ -105,17 +105,23 @@ def test_a_supervisor_that_hangs_is_neither(server, standing):
 
 @pytest.mark.parametrize(("age", "status"), [(5, 200), (31, 503)])
 def test_a_worker_may_take_a_while_to_start_but_not_for_ever(server, standing, age, status):
-    worker = Worker("space", "space", 0, up=False, heard=time.time() - age)
-    standing[0] = snapshot(workers=(worker,))
+    starting = Worker("space", "space", 0, up=False, heard=time.time() - age)
+    standing[0] = snapshot(workers=(*(each for each in standing[0].workers if each.name != "space"), starting))
     answer = get(server, "/-/healthy")
     assert answer[0] == status
     assert ("space" in answer[1]) == (status == 503)
 
 
 def test_a_busy_worker_that_says_nothing_for_long_is_healthy_while_its_process_is_there(server, standing):
-    worker = Worker("copier-1", "copier", 0, up=True, heard=time.time() - 3600, hash="A" * 40)
-    standing[0] = snapshot(workers=(worker,))
+    busy = Worker("copier-2", "copier", 0, up=True, heard=time.time() - 3600, hash="A" * 40)
+    standing[0] = snapshot(workers=(*standing[0].workers, busy))
     assert get(server, "/-/healthy")[0] == 200
+
+
+@pytest.mark.parametrize(("changes", "status"), [({}, 503), ({"draining": True}, 200), ({"started": time.time()}, 200)])
+def test_a_role_without_a_worker_is_unhealthy_but_for_the_start_and_the_end(server, standing, changes, status):
+    standing[0] = snapshot(workers=standing[0].workers[:1], **changes)
+    assert get(server, "/-/healthy")[0] == status
 
 
 def test_every_reason_not_to_be_ready_has_a_line(server, standing):
