@@ -223,10 +223,10 @@ def test_two_can_live_side_by_side():
 
 def test_a_scrape_takes_milliseconds(busy):
     busy.exposition()
-    started = time.perf_counter()
+    started = time.process_time()  # of the processor: the machine may be busy with other things
     for _ in range(10):
         busy.exposition()
-    assert (time.perf_counter() - started) / 10 < 0.1
+    assert (time.process_time() - started) / 10 < 0.1
 
 
 def test_the_documentation_is_what_the_code_says():

@@ -1,9 +1,9 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -309,12 +309,12 @@ def test_with_a_hundred_thousand_jobs_it_stays_quick_and_imports_nothing_heavy(s
     live(state, snapshot())
     code = "import sys; from supervisor.cli import main; main(); print(*sys.modules, file=sys.stderr)"
     command = [sys.executable, "-c", code, "status", "-d", str(state)]
-    best = 10.0
-    for _ in range(5):
-        started = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        best = min(best, time.perf_counter() - started)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Of the processor, not of the clock: the machine may be busy with other things.
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     heavy = {"dynaconf", "pyrosimple", "requests", "prometheus_client", "filelock", "inotify_simple", "asyncio"}
     assert not heavy & set(done.stderr.split())
     assert "relocated" in done.stdout
-    assert best < 0.3
+    assert seconds < 0.3
