@@ -1,0 +1,125 @@
+"""The two disks: how full they are, what leaves the SSD, and what keeps it there."""
+
+from grafana.panels import Board, Kind, Panel, Query
+
+PANELS = (
+    Panel(
+        id=1,
+        kind=Kind.LINES,
+        title="Free share of the SSD",
+        text="When it is orange or red, look at the plan: `seedcache space plan` on the host lists what would leave "
+        "and "
+        "why the rest stays. The alerts also ask whether it goes on falling.",
+        unit="percentunit",
+        queries=(Query('instance_disk:seedcache_disk_free:ratio{@, disk="ssd"}', "{{instance}}"),),
+        alerts=("SeedcacheSsdFillingUp", "SeedcacheSsdFillingUpFast", "SeedcacheSsdCritical"),
+    ),
+    Panel(
+        id=2,
+        kind=Kind.LINES,
+        title="Free share of the HDD",
+        text="When it is orange or red, remove data or add a disk; seedcache never removes anything from the HDD. "
+        "Once it is full, copies wait and the SSD fills up.",
+        unit="percentunit",
+        queries=(Query('instance_disk:seedcache_disk_free:ratio{@, disk="hdd"}', "{{instance}}"),),
+        alerts=("SeedcacheHddFillingUp", "SeedcacheHddReserveReached"),
+    ),
+    Panel(
+        id=3,
+        kind=Kind.STATES,
+        title="Disks are the right ones",
+        text="When it is red, a disk is not mounted, or another one is: `findmnt`, then `seedcache check`. If the "
+        "new one "
+        "is right, `seedcache check` says how to trust it.",
+        unit="none",
+        queries=(Query("seedcache_disk_trusted{@}", "{{instance}} {{disk}}"),),
+        alerts=("SeedcacheDiskMissingOrChanged",),
+        words={0: "missing or changed", 1: "right"},
+    ),
+    Panel(
+        id=4,
+        kind=Kind.STATES,
+        title="The SSD is low",
+        text="Whether less is free than DISK_SPACE_THRESHOLD_GB. When it stays orange and nothing leaves, "
+        "`seedcache space plan` says why.",
+        unit="none",
+        queries=(Query("seedcache_space_low{@}", "{{instance}}"),),
+        alerts=("SeedcacheSpaceNotRelieved",),
+        words={0: "enough", 1: "low"},
+    ),
+    Panel(
+        id=5,
+        kind=Kind.LINES,
+        title="Free on the SSD, and the threshold",
+        text="Torrents leave the SSD while less is free than the threshold.",
+        unit="bytes",
+        queries=(
+            Query('seedcache_disk_free_bytes{@, disk="ssd"}', "{{instance}} free"),
+            Query("seedcache_space_threshold_bytes{@}", "{{instance}} threshold"),
+            Query('seedcache_disk_size_bytes{@, disk="ssd"}', "{{instance}} size"),
+        ),
+    ),
+    Panel(
+        id=6,
+        kind=Kind.LINES,
+        title="Time until the SSD is full",
+        text="At the pace of the last hour; 30 days at most. Short is normal during a download, if torrents leave in "
+        "time.",
+        unit="dtdurations",
+        queries=(Query("instance:seedcache_ssd_time_to_full:seconds{@}", "{{instance}}"),),
+    ),
+    Panel(
+        id=7,
+        kind=Kind.LINES,
+        title="Free on the HDD",
+        text="Bytes that may still be written to each HDD.",
+        unit="bytes",
+        queries=(
+            Query('seedcache_disk_free_bytes{@, disk="hdd"}', "{{instance}} free"),
+            Query('seedcache_disk_size_bytes{@, disk="hdd"}', "{{instance}} size"),
+        ),
+    ),
+    Panel(
+        id=8,
+        kind=Kind.LINES,
+        title="On the SSD only",
+        text="Finished data without a proven copy. It falls with every copy.",
+        unit="bytes",
+        queries=(Query("seedcache_at_risk_bytes{@}", "{{instance}}"),),
+    ),
+    Panel(
+        id=9,
+        kind=Kind.LINES,
+        title="Torrents relocated in an hour",
+        text="Torrents that seed from the HDD now, their SSD data removed.",
+        unit="short",
+        queries=(Query("instance:seedcache_relocations:increase1h{@}", "{{instance}}"),),
+    ),
+    Panel(
+        id=10,
+        kind=Kind.LINES,
+        title="Freed on the SSD",
+        text="Bytes removed from the SSD after a switch, by the second.",
+        unit="binBps",
+        queries=(Query("rate(seedcache_removed_bytes_total{@}[$__rate_interval])", "{{instance}}"),),
+    ),
+    Panel(
+        id=11,
+        kind=Kind.BARS,
+        title="Verdicts of the last plan",
+        text="What the last look over the SSD decided, as numbers of torrents; empty until the SSD was low once. "
+        "`seedcache space plan` gives the names and the reasons.",
+        unit="short",
+        queries=(Query("sum by (verdict) (seedcache_space_plan_torrents{@})", "{{verdict}}"),),
+    ),
+    Panel(
+        id=12,
+        kind=Kind.LINES,
+        title="Relocations still planned",
+        text="Torrents that are to leave the SSD in the pass at hand.",
+        unit="short",
+        queries=(Query("seedcache_relocations_planned{@}", "{{instance}}"),),
+    ),
+)
+
+BOARD = Board("seedcache-space", "seedcache: Space and policy", "What leaves the SSD, and what stays.", PANELS)
