@@ -187,33 +187,9 @@ def _status(options: "Namespace") -> int:
 
     state_dir = _state_dir(options)
     if options.watch:
-        return _watch(state_dir)
+        return status.watch(state_dir)
     view = status.gather(state_dir, _now())
     return _print_json(status.as_dict(view)) if options.json else _print(status.render(view))
-
-
-def _watch(state_dir: str) -> int:
-    """Show the status anew every second until Ctrl-C, in place if this is a terminal."""
-    import shutil
-    import time
-
-    from supervisor import status
-    from supervisor.display import clean
-
-    terminal = sys.stdout.isatty()
-    sys.stdout.write("\x1b[2J" if terminal else "")
-    try:
-        while True:
-            lines = [clean(line, sys.stdout.encoding) for line in status.render(status.gather(state_dir, _now()))]
-            if terminal:  # home, each line cleared to its end, the rest of the screen cleared: nothing flickers
-                lines = lines[: shutil.get_terminal_size().lines - 1]
-                sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
-            else:
-                sys.stdout.write("".join(f"{line}\n" for line in [*lines, ""]))
-            sys.stdout.flush()
-            time.sleep(1)
-    except KeyboardInterrupt:
-        return 0
 
 
 def _queue_list(options: "Namespace") -> int:

@@ -1,9 +1,13 @@
 """What `seedcache status` shows, from the last snapshot and the journal, so also while the supervisor is down."""
 
+import os
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from supervisor.adapters import clock
 from supervisor.display import WIDTH, bar, clean, fit, percent, share, size, span
 from supervisor.jobs import Event, Job, Notice, State, Telling
 from supervisor.reader import Daemon, Reader, daemon
@@ -102,6 +106,24 @@ def render(view: View) -> Iterator[str]:
     """Return the lines for a person, of at most 80 columns."""
     for line in (*_head(view), *_disks(view), *_workers(view), *_lists(view)):
         yield fit(clean(line), WIDTH, pad=False)
+
+
+def watch(state_dir: str) -> int:
+    """Show the status anew every second until Ctrl-C, in place if this is a terminal; return the exit code."""
+    terminal = sys.stdout.isatty()
+    sys.stdout.write("\x1b[2J" if terminal else "")
+    try:
+        while True:
+            lines = [clean(line, sys.stdout.encoding) for line in render(gather(state_dir, clock.now()))]
+            if terminal:  # home, each line cleared to its end, the rest of the screen cleared: nothing flickers
+                height = os.get_terminal_size(sys.stdout.fileno()).lines or len(lines) + 1  # 0: it does not know
+                sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines[: height - 1]) + "\x1b[J")
+            else:
+                sys.stdout.write("".join(f"{line}\n" for line in [*lines, ""]))
+            sys.stdout.flush()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return 0
 
 
 def queue(jobs: Iterable[Job], now: float) -> Iterator[str]:
