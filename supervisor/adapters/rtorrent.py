@@ -44,6 +44,7 @@ _FIELDS = (
     "d.ratio", "d.up.total", "d.up.rate", "d.peers_connected", "d.message",
 )  # fmt: skip
 
+_SESSION = (("session.path",), ("system.cwd",))  # the path may be relative
 
 # All that reading nonsense can raise: the proxy and the XML-RPC parser check little.
 _NO_ANSWER = (
@@ -102,30 +103,30 @@ class _Transport(xmlrpc.Transport):
 
 
 class RTorrent:
-    """One rTorrent. Every call is one request over its own connection, and ends within the timeout."""
+    """One rTorrent. Every request has its own connection and ends within the timeout; threads may share one object."""
 
     def __init__(self, url: str, timeout: float = 10.0) -> None:
-        """Given its URL and the seconds one call may take. Raise ConfigurationError if it is no such URL."""
+        """Given its URL and the seconds one request may take. Raise ConfigurationError if it is no such URL."""
         self.url = masked(url)
         self._proxy = rpc.RTorrentProxy("", transport=_Transport(carrier(url, timeout)))  # type: ignore[no-untyped-call]
 
     def torrent(self, info_hash: str) -> Torrent:
         """Return one torrent. Raise TorrentGone or RTorrentUnreachable."""
-        *row, path, cwd = self.ask(*((field, info_hash) for field in _FIELDS), ("session.path",), ("system.cwd",))
+        *row, path, cwd = self.ask(*((field, info_hash) for field in _FIELDS), *_SESSION)
         return self._read([row], _session(path, cwd))[0]
 
     def torrents(self, view: str = "main") -> list[Torrent]:
-        """Return all torrents of a view, by one call whatever their number. Raise RTorrentUnreachable.
+        """Return all torrents of a view, by one request whatever their number.
 
-        Also raised when rTorrent has just started and does not list all of its session yet: 0.16 answers with an empty
-        list for 50 ms.
+        Raise RTorrentUnreachable, also while rTorrent has just started and does not list all of its session yet.
         """
         columns = [f"{field}=" for field in _FIELDS]
-        rows, path, cwd = self.ask(("d.multicall2", "", view, *columns), ("session.path",), ("system.cwd",))
+        rows, path, cwd = self.ask(("d.multicall2", "", view, *columns), *_SESSION)
         saved = _session(path, cwd)
-        if view == "main" and session.loading(saved, len(rows)):
+        torrents = self._read(rows, saved)
+        if view == "main" and session.loading(saved, len(torrents)):
             raise RTorrentUnreachable(f"rTorrent at {self.url} has just started and is still loading its torrents")
-        return self._read(rows, saved)
+        return torrents
 
     def versions(self) -> tuple[str, str]:
         """Return the versions of rTorrent and of its library."""
@@ -134,7 +135,7 @@ class RTorrent:
 
     def session_path(self) -> bytes:
         """Return the absolute path of the session directory. Raise ConfigurationError if rTorrent keeps none."""
-        path = _session(*self.ask(("session.path",), ("system.cwd",)))
+        path = _session(*self.ask(*_SESSION))
         if not path:
             raise ConfigurationError("rTorrent keeps no session: add session.path.set = /SOME/DIRECTORY to its rc file")
         return path
@@ -177,7 +178,7 @@ class RTorrent:
 
         Raise TorrentGone if one is for a torrent that rTorrent, settled, does not have, else RTorrentUnreachable.
         """
-        answers = self._request([{"methodName": method, "params": list(rest)} for method, *rest in calls])
+        answers = self._request(calls)
         for (method, *rest), answer in zip(calls, answers, strict=True):
             if isinstance(answer, dict):
                 fault = str(answer.get("faultString"))
@@ -186,9 +187,11 @@ class RTorrent:
                 raise _Fault(f"rTorrent at {self.url} refused {method}: {fault}; is it 0.9.8 to 0.16?")
         return [answer[0] for answer in answers]
 
-    def _request(self, calls: list[dict[str, object]]) -> list[Any]:
+    def _request(self, calls: Sequence[Call]) -> list[Any]:
+        """Return for each call a list of its one value, or a dict that tells the fault."""
         try:
-            answers = self._proxy.system.multicall(calls)
+            named = [{"methodName": method, "params": list(rest)} for method, *rest in calls]
+            answers = self._proxy.system.multicall(named)
         except xmlrpc.Fault as fault:
             raise _Fault(f"rTorrent at {self.url} refused: {fault.faultString}; is it 0.9.8 to 0.16?") from fault
         except _NO_ANSWER as error:
@@ -199,10 +202,13 @@ class RTorrent:
         return answers  # type: ignore[no-any-return]  # just checked
 
     def _missing(self, info_hash: str) -> TorrentGone | RTorrentUnreachable:
-        listed, path, cwd = self.ask(("view.size", "", "main"), ("session.path",), ("system.cwd",))
-        if session.loading(_session(path, cwd), listed):
-            return RTorrentUnreachable(f"rTorrent at {self.url} has just started and has not loaded {info_hash} yet")
-        return TorrentGone(f"rTorrent at {self.url} has no torrent {info_hash}: it was erased there")
+        # Looked for once more in the request that is believed: it may have been loaded since it was missed.
+        again, *rest = self._request([("d.hash", info_hash), ("view.size", "", "main"), *_SESSION])
+        if isinstance(again, dict) and not any(isinstance(answer, dict) for answer in rest):
+            (listed,), (path,), (cwd,) = rest
+            if not session.loading(_session(path, cwd), listed):
+                return TorrentGone(f"rTorrent at {self.url} has no torrent {info_hash}: it was erased there")
+        return RTorrentUnreachable(f"rTorrent at {self.url} has just started and is still loading its torrents")
 
     def _read(self, rows: Any, saved_in: bytes) -> list[Torrent]:  # noqa: ANN401 - whatever was answered
         try:

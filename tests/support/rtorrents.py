@@ -149,8 +149,13 @@ class RTorrentProcess:
                 self.kill()
 
     def freeze(self) -> None:
-        """SIGSTOP: connections are still taken by the kernel, nothing answers."""
+        """SIGSTOP, and wait until every thread has stopped: the kernel still takes connections, nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.pid}/task")
+        until(
+            lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()),
+            "rTorrent is stopped",
+        )
 
     def thaw(self) -> None:
         """SIGCONT."""

@@ -111,6 +111,7 @@ def test_bytes_that_are_no_xml_do_not_take_the_list_down(tmp_path):
         response([]),
         response([[1]]),
         response([[]] * 22),
+        response([[5], ["/"], ["/"]]),
         response([["x"]] * 22),
         response([[1]] * 22),
         response([["text"], ["/"], ["/"]]),
