@@ -6,11 +6,11 @@ the thread that hashes, and write it. So reads, hashing and writes overlap, and 
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from supervisor.adapters import files
+from supervisor.adapters import files, syscalls
 from supervisor.errors import Retryable
 from supervisor.transfer import blocks
 from supervisor.transfer.crew import Crew, buffers
@@ -21,6 +21,7 @@ from supervisor.transfer.stream import PieceHasher, Run
 
 WORKERS = 4
 RING = 8  # buffers
+FLUSH = 64 << 20  # bytes
 
 PERMISSIONS = 0o777  # what is taken over of a mode: no set-id bits
 
@@ -42,8 +43,8 @@ class Copying:
     ) -> None:
         """Given both trees, and of each file what the source is and what is to be done (Role).
 
-        `fresh`: the target was empty. `sync_each`: each file is fsynced when it is complete, else the caller syncs the
-        whole file system.
+        `fresh`: the target was empty. `sync_each`: each file is fsynced when it is complete; else the file system is
+        synced now and then, and in the end by the caller.
         """
         self.done = 0  # bytes read, hashed and written so far
         self.written = 0  # of these, bytes that were written
@@ -52,19 +53,25 @@ class Copying:
         self._originals, self._roles = originals, roles
         self._crew = crew
         self._sync_each = sync_each
+        self._spins = files.rotational(files.device_of(target[0]))  # one head: one write after the other
+        self._turn = 0  # the unit that may be written now, where the target spins
         self._umask = _umask() if fresh else PERMISSIONS
         self._ready: dict[int, Unit] = {}
         self._issued = 0
         self._exhausted = False
 
-    def run(self, runs: Sequence[Run]) -> None:
-        """Copy the pieces. Raise ProofFailed if the source has a wrong one, Retryable, Refused or Stopped."""
+    def run(self, runs: Sequence[Run], beside: Sequence[Callable[[], None]] = ()) -> None:
+        """Copy the pieces, and let the crew do what is to be done beside that.
+
+        Raise ProofFailed if the source has a wrong piece, Retryable, Refused or Stopped.
+        """
         self._ring = deque(buffers(RING))
         with files.Directories(*self._source) as sources, files.Directories(*self._target, make=True) as targets:
             self._plan = Plan(self._meta, sources, targets, self._originals, self._roles)
             self._units = self._plan.units(runs)
             try:
-                self._crew.run([self._hash, *[self._work] * WORKERS])
+                flushing = [] if self._sync_each else [self._flush]
+                self._crew.run([self._hash, *flushing, *[self._work] * WORKERS, *beside])
             finally:
                 for handle in self._plan.open:  # after an error or a stop
                     with suppress(OSError):
@@ -80,8 +87,7 @@ class Copying:
                 with self._crew.changed:
                     self._ready[unit.number] = unit
                     self._crew.changed.notify_all()
-                written = sum([self._write(part, targets) for part in unit.parts])
-                self._release(unit, written)
+                self._release(unit, self._write_unit(unit, targets))
                 self._finish()
             self._finish()  # the last file is known to be complete only when there is no next unit
 
@@ -171,6 +177,31 @@ class Copying:
         if was is None or now != (was.device, was.inode, was.mtime, self._meta.files[number].size):
             name = files.show(self._path(self._source, number))
             raise Retryable(f"{name} was changed while it was copied; something else writes to it")
+
+    def _write_unit(self, unit: Unit, targets: files.Directories) -> int:
+        if self._spins:
+            with self._crew.changed:
+                self._crew.wait_for(lambda: self._turn == unit.number)
+        written = sum([self._write(part, targets) for part in unit.parts])
+        if self._spins:
+            with self._crew.changed:
+                self._turn += 1
+                self._crew.changed.notify_all()
+        return written
+
+    def _flush(self) -> None:
+        """Sync the file system every so many bytes: the device shall work while we do, not after us."""
+        flushed, ended = 0, False
+        while not ended:
+            with self._crew.changed:
+                self._crew.wait_for(lambda: self.written - flushed >= FLUSH or self._ended())  # noqa: B023
+                flushed, ended = self.written, self._ended()
+            if not ended:
+                with files.explained(self._target[1]):
+                    syscalls.syncfs(self._target[0])
+
+    def _ended(self) -> bool:
+        return self._exhausted and len(self._ring) == RING
 
     def _write(self, part: Part, targets: files.Directories) -> int:
         """Write one part; return the bytes written."""

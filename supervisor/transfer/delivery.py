@@ -8,7 +8,7 @@ stands at a final name already, is read back and trusted as far as its pieces pr
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 from supervisor.adapters import clock, files, syscalls
@@ -16,16 +16,11 @@ from supervisor.errors import Refused, Stopped
 from supervisor.jobs import Proof as Grade
 from supervisor.messages import Copied, Copy, Phase, Place, Prove, Proven
 from supervisor.transfer import metainfo, publishing, surveying
-from supervisor.transfer.copying import Copying, dress
-from supervisor.transfer.crew import ALIGN, Crew
-from supervisor.transfer.metainfo import Metainfo
+from supervisor.transfer.filling import Filling, foreign_in
 from supervisor.transfer.planning import Role
-from supervisor.transfer.proving import Proof, ProofFailed, Tree, source_wrong
-from supervisor.transfer.stream import Run, Stream, runs_of
+from supervisor.transfer.proving import ProofFailed, Report, Stopping, Tree, copy_wrong, read_back, source_wrong
+from supervisor.transfer.stream import Run
 from supervisor.transfer.surveying import Survey
-
-Report = Callable[[Phase, int, int], None]  # what is being done, bytes done, bytes in all
-Stopping = Callable[[], bool]
 
 FEW = 64  # files; up to it each is fsynced, above it the file system is synced once
 
@@ -63,7 +58,11 @@ def prove(task: Prove, report: Report, stopping: Stopping) -> Proven:
                             ) from error
                         where[number] = None
         begun = clock.monotonic()
-        _read_back(meta, [tree], where, [(0, meta.count)], (report, stopping, Phase.PROVE))
+
+        def wrong(piece: int) -> None:
+            raise copy_wrong(meta, piece)
+
+        read_back(meta, [tree], where, [(0, meta.count)], (report, stopping, Phase.PROVE), wrong)
         return Proven(clock.monotonic() - begun)
 
 
@@ -73,7 +72,6 @@ class _Delivery:
     def __init__(self, task: Copy, report: Report, stopping: Stopping, stack: ExitStack) -> None:
         self.task, self.report, self.stopping, self.stack = task, report, stopping, stack
         self.meta = metainfo.read(task.metainfo, task.hash)
-        self.stream = Stream(self.meta)
         self.source = _open(stack, task.ssd, task.source)
         self.hdd = _keep(stack, files.open_place(task.hdd))
         self.goal = files.beneath(task.hdd.path, task.destination)
@@ -129,111 +127,35 @@ class _Delivery:
             parent = files.make_directory(self.hdd, self.goal[:-1] if meta.multi else self.goal)
             self.stack.callback(os.close, parent)
         partial, fresh = self._partial(parent)
-        trees = [final or partial, partial]
-        present = [0] * len(meta.files)
-        if not fresh:
-            with files.Directories(*partial) as directories:
-                present = surveying.left(meta, directories, survey)
-        runs = self._missing(survey, trees, present)
         sync_each = survey.roles.count(Role.WRITE) <= FEW
-        cloned = fresh and self._clone(survey, partial, sync_each=sync_each)
-        copied = 0
-        if runs and not cloned:
-            surveying.check_space(meta, survey, present, partial[0], self.parent_path)
-            copied = self._copy_pieces(survey, partial, runs, fresh=fresh, sync_each=sync_each)
+        filling = Filling(meta, survey, self.source, partial, final or partial, fresh=fresh, sync_each=sync_each)
+        cloned = fresh and filling.clone()
+        if not cloned:
+            filling.copy(self.report, self.stopping)
         publishing.complete(meta, survey, partial, fresh=fresh, sync_each=sync_each)
         publishing.make_durable(meta, survey, self.source, partial, sync_each=sync_each)
         copy_seconds, begun = clock.monotonic() - begun, clock.monotonic()
         back = self.task.read_back or cloned
-        if runs and back:
-            self._prove(trees, survey, self._touched(runs), cloned=cloned)
-        elif runs:
-            self._forget(survey, partial)
+        if filling.filled and back:
+            self._prove(filling.trees, survey, filling.touched(), cloned=cloned)
+        elif filling.filled:
+            publishing.forget(meta, survey, partial)
         prove_seconds = clock.monotonic() - begun
         self._publish(survey, parent, partial, final, fresh=fresh)
-        grade = Grade.READ_BACK if back or not runs else Grade.SOURCE
-        resumed = self._payload(survey) - sum(self._writable(survey, run) for run in runs)
-        return Copied(grade, False, copied, resumed, copy_seconds, prove_seconds)
-
-    def _missing(self, survey: Survey, trees: Sequence[Tree], present: Sequence[int]) -> list[Run]:
-        """Return the pieces that must be copied, after reading back what is there."""
-        meta = self.meta
-        if not any(present) and Role.READ not in survey.roles:
-            return [(0, meta.count)]
-        missing = set[int]()
-        for number, file in enumerate(meta.files):
-            if survey.roles[number] == Role.WRITE or number in survey.links:
-                missing.update(range(*self.stream.pieces_of(number, present[number], file.size)))
-        there = runs_of(piece for piece in range(meta.count) if piece not in missing)
-        wrong = list[int]()
-        _read_back(meta, trees, survey.where, there, (self.report, self.stopping, Phase.RESUME), wrong.append)
-        for piece in wrong:
-            extents = list(self.stream.extents(*self.stream.span((piece, piece + 1))))
-            if all(survey.where[extent.file] != 1 for extent in extents):
-                raise self._foreign(survey, piece)
-        return runs_of(sorted(missing.union(wrong)))
-
-    def _foreign(self, survey: Survey, piece: int) -> Refused:
-        for extent in self.stream.extents(*self.stream.span((piece, piece + 1))):
-            if survey.where[extent.file] == 0:
-                return surveying.foreign(b"/".join((self.task.destination, *self.meta.files[extent.file].path)))
-        return Refused(f"piece {piece} of {self.task.hash} does not match")
-
-    def _clone(self, survey: Survey, partial: Tree, *, sync_each: bool) -> bool:
-        """Let the copy share the source's blocks where one file system holds both and can; return whether it does."""
-        with files.Directories(*self.source) as sources, files.Directories(*partial, make=True) as targets:
-            for number, file in enumerate(self.meta.files):
-                original = survey.originals[number]
-                if survey.roles[number] != Role.WRITE or original is None or not file.size:
-                    continue
-                with ExitStack() as stack, files.explained(targets.join(file.path)):
-                    source = _keep(stack, sources.open(file.path, os.O_RDONLY))
-                    target = _keep(stack, targets.open(file.path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-                    try:
-                        syscalls.clone(source, target)
-                    except OSError:
-                        os.unlink(file.path[-1], dir_fd=targets.parent(file.path))
-                        return False
-                    dress(target, original)
-                    if sync_each:
-                        os.fsync(target)
-        return True
-
-    def _copy_pieces(self, survey: Survey, partial: Tree, runs: Sequence[Run], *, fresh: bool, sync_each: bool) -> int:
-        total = sum(end - start for start, end in map(self.stream.span, runs))
-        crew = Crew(self.stopping, lambda: self.report(Phase.COPY, copying.done, total))
-        arguments = (self.meta, self.source, partial, survey.originals, survey.roles, crew)
-        copying = Copying(*arguments, fresh=fresh, sync_each=sync_each)
-        copying.run(runs)
-        return copying.written
-
-    def _touched(self, runs: Iterable[Run]) -> list[Run]:
-        """Return the pieces that share a page of a file with those that were written."""
-        around = -(-ALIGN // self.meta.piece_length)
-        pieces = set[int]()
-        for first, last in runs:
-            pieces.update(range(max(0, first - around), min(self.meta.count, last + around)))
-        return runs_of(sorted(pieces))
+        grade = Grade.READ_BACK if back or not filling.filled else Grade.SOURCE
+        resumed = 0 if cloned else filling.kept()
+        return Copied(grade, False, filling.written, resumed, copy_seconds, prove_seconds)
 
     def _prove(self, trees: Sequence[Tree], survey: Survey, runs: Sequence[Run], *, cloned: bool = False) -> None:
         def wrong(piece: int) -> None:
-            extents = self.stream.extents(*self.stream.span((piece, piece + 1)))
-            if any(survey.where[extent.file] == 0 for extent in extents):
-                raise self._foreign(survey, piece)
+            stands = foreign_in(self.meta, survey, piece, trees[0])
+            if stands is not None:
+                raise stands
             if cloned:  # it has the source's own blocks
                 raise source_wrong(self.meta, self.source, piece)
-            raise _mismatch(self.meta, piece)
+            raise copy_wrong(self.meta, piece)
 
-        _read_back(self.meta, trees, survey.where, runs, (self.report, self.stopping, Phase.PROVE), wrong)
-
-    def _forget(self, survey: Survey, partial: Tree) -> None:
-        """Drop the copy from the page cache: it belongs to what is being seeded."""
-        with files.Directories(*partial) as targets:
-            for number, file in enumerate(self.meta.files):
-                if survey.roles[number] == Role.WRITE and file.size:
-                    with files.explained(targets.join(file.path)), ExitStack() as stack:
-                        descriptor = _keep(stack, targets.open(file.path, os.O_RDONLY))
-                        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        read_back(self.meta, trees, survey.where, runs, (self.report, self.stopping, Phase.PROVE), wrong)
 
     def _publish(self, survey: Survey, parent: int, partial: Tree, final: Tree | None, *, fresh: bool) -> None:
         if self.stopping():
@@ -247,43 +169,6 @@ class _Delivery:
                 final = _keep(self.stack, files.make_directory(self.hdd, self.goal)), self.task.destination
         publishing.publish_files(self.meta, survey, self.source, partial, final)
         publishing.discard(self.meta, parent, self.name, partial)
-
-    def _payload(self, survey: Survey) -> int:
-        return self._writable(survey, (0, self.meta.count))
-
-    def _writable(self, survey: Survey, run: Run) -> int:
-        extents = self.stream.extents(*self.stream.span(run))
-        return sum(extent.length for extent in extents if survey.roles[extent.file] == Role.WRITE)
-
-
-Watch = tuple[Report, Stopping, Phase]
-
-
-def _read_back(
-    meta: Metainfo,
-    trees: Sequence[Tree],
-    where: Sequence[int | None],
-    runs: Sequence[Run],
-    watch: Watch,
-    wrong: Callable[[int], None] | None = None,
-) -> None:
-    report, stopping, phase = watch
-
-    def raises(piece: int) -> None:
-        raise _mismatch(meta, piece)
-
-    stream = Stream(meta)
-    total = sum(end - start for start, end in map(stream.span, runs))
-    report(phase, 0, total)
-    crew = Crew(stopping, lambda: report(phase, proof.done, total))
-    proof = Proof(meta, trees, where, wrong or raises, crew)
-    proof.run(runs)
-
-
-def _mismatch(meta: Metainfo, piece: int) -> ProofFailed:
-    number, offset = Stream(meta).name(piece)
-    name = files.show(b"/".join(meta.files[number].path))
-    return ProofFailed(f"the HDD copy does not match piece {piece} of {name} (offset {offset}); it is copied again")
 
 
 def _open(stack: ExitStack, place: Place, path: bytes) -> Tree:

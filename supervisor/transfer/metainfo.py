@@ -15,8 +15,8 @@ MAX_COMPONENT = 255  # NAME_MAX of every Linux file system a torrent can lie on
 MAX_PATH = 3800  # of PATH_MAX (4096), so that a root fits in front
 DIGEST = 20  # bytes of a SHA-1
 
-_INTEGER = re.compile(rb"i(0|-?[1-9][0-9]{0,18})e")
-_LENGTH = re.compile(rb"(0|[1-9][0-9]{0,9}):")
+# A string's length, a canonical integer, or the beginning or end of a list or dictionary.
+_TOKEN = re.compile(rb"(0|[1-9][0-9]{0,9}):|i(0|-?[1-9][0-9]{0,18})e|([lde])")
 
 Value = int | bytes | list["Value"] | dict[bytes, "Value"]
 
@@ -137,13 +137,12 @@ def _no_name_twice(files: tuple[File, ...]) -> None:
 
 def _info(data: bytes) -> tuple[dict[bytes, Value], bytes]:
     """Return the info dictionary and its raw bytes: the info-hash is of what is written, not of what it means."""
-    reader = _Reader(data)
     if data[:1] != b"d":
         raise Refused("it is no bencoded dictionary")
     position, info, raw = 1, None, b""
     while data[position : position + 1] != b"e":
-        key, start = reader.string(position)
-        value, position = reader.value(start, 1)
+        key, start = _value(data, position)
+        value, position = _value(data, start)
         if key == b"info":
             if info is not None:
                 raise Refused("it has two info dictionaries")
@@ -155,54 +154,50 @@ def _info(data: bytes) -> tuple[dict[bytes, Value], bytes]:
     return info, raw
 
 
-class _Reader:
-    """Bencoding (BEP 3), canonical integers only, with limits on depth and number of values."""
+def _value(data: bytes, position: int) -> tuple[Value, int]:
+    """Given bencoding and where a value begins, return the value and where it ends. Raise Refused.
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.left = MAX_VALUES
-
-    def string(self, position: int) -> tuple[bytes, int]:
-        match = _LENGTH.match(self.data, position)
-        if match is None:
-            raise Refused(f"broken bencoding at byte {position}")
-        start = match.end()
-        end = start + int(match[1])
-        if end > len(self.data):
-            raise Refused(f"a string at byte {position} runs past the end")
-        return self.data[start:end], end
-
-    def value(self, position: int, depth: int) -> tuple[Value, int]:
-        self.left -= 1
-        if self.left < 0 or depth > MAX_DEPTH:
+    Without recursion: a hostile file decides how deeply it is nested. A dictionary is gathered as a list of keys and
+    values in turn, and made when it ends.
+    """
+    root: list[Value] = []
+    items, stack, count = root, list[tuple[list[Value], bool]](), 0
+    token = _TOKEN.match
+    while not root or stack:
+        count += 1
+        if count > MAX_VALUES or len(stack) > MAX_DEPTH:
             raise Refused("it is nested too deeply or has too many values")
-        kind = self.data[position : position + 1]
-        if kind == b"i":
-            match = _INTEGER.match(self.data, position)
-            if match is None:
-                raise Refused(f"a broken or too large integer at byte {position}")
-            return int(match[1]), match.end()
-        if kind == b"l":
-            return self.list(position + 1, depth)
-        if kind == b"d":
-            return self.dictionary(position + 1, depth)
-        return self.string(position)
+        match = token(data, position)
+        if match is None:
+            raise Refused(f"broken bencoding or too large an integer at byte {position}")
+        length, integer, kind = match.groups()
+        position = match.end()
+        if length is not None:
+            start = position
+            position += int(length)
+            items.append(data[start:position])
+        elif integer is not None:
+            items.append(int(integer))
+        elif kind != b"e":
+            stack.append((items, kind == b"d"))
+            items = []
+        elif stack:
+            above, dictionary = stack.pop()
+            above.append(_dictionary(items) if dictionary else items)
+            items = above
+        else:
+            raise Refused(f"an end without a beginning at byte {position}")
+    if position > len(data):
+        raise Refused("a string runs past its end")
+    return root[0], position
 
-    def list(self, position: int, depth: int) -> tuple[Value, int]:
-        items: list[Value] = []
-        while self.data[position : position + 1] != b"e":
-            item, position = self.value(position, depth + 1)
-            items.append(item)
-        return items, position + 1
 
-    def dictionary(self, position: int, depth: int) -> tuple[Value, int]:
-        items: dict[bytes, Value] = {}
-        while self.data[position : position + 1] != b"e":
-            key, position = self.string(position)
-            if key in items:
-                raise Refused(f"a dictionary has the key {key[:40]!r} twice")
-            items[key], position = self.value(position, depth + 1)
-        return items, position + 1
+def _dictionary(items: list[Value]) -> dict[bytes, Value]:
+    keys, values = items[::2], items[1::2]
+    found = {key: value for key, value in zip(keys, values, strict=False) if isinstance(key, bytes)}
+    if not len(found) == len(keys) == len(values):
+        raise Refused("a dictionary has a key twice, a key that is no string, or a key without a value")
+    return found
 
 
 def _show(path: bytes) -> str:

@@ -5,11 +5,14 @@ at once. The page cache is no witness: what it holds of a file is dropped first,
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 
 from supervisor.adapters import files
 from supervisor.errors import Retryable
+from supervisor.messages import Phase
 from supervisor.transfer import blocks
 from supervisor.transfer.crew import BLOCK, Crew, buffers
 from supervisor.transfer.metainfo import Metainfo
@@ -25,6 +28,19 @@ class ProofFailed(Retryable):
 
 
 Tree = tuple[int, bytes]  # a directory's descriptor, and its path for messages
+
+
+Report = Callable[[Phase, int, int], None]  # what is being done, bytes done, bytes in all
+Stopping = Callable[[], bool]
+
+
+def copy_wrong(meta: Metainfo, piece: int) -> ProofFailed:
+    """Return the error for a piece that the HDD has wrong."""
+    number, offset = Stream(meta).name(piece)
+    name = files.show(b"/".join(meta.files[number].path))
+    return ProofFailed(
+        f"the HDD copy does not match piece {piece} of {name} (offset {offset}); it must be copied again"
+    )
 
 
 def source_wrong(meta: Metainfo, source: Tree, piece: int) -> ProofFailed:
@@ -43,26 +59,30 @@ class Proof:
         trees: Sequence[Tree],
         where: Sequence[int | None],
         wrong: Callable[[int], None],
-        crew: Crew,
     ) -> None:
-        """Given of each file the index of its tree, or None for zeros that lie nowhere; and what wrong pieces go to."""
+        """Given of each file the index of its tree, or None for zeros that lie nowhere; and what wrong pieces go to.
+
+        Its threads raise what `wrong` raises, Retryable or Refused.
+        """
         self.done = 0  # bytes read back so far
         self._stream = Stream(meta)
         self._trees = trees
         self._where = where
         self._wrong = wrong
-        self._crew = crew
 
-    def run(self, runs: Iterable[Run], readers: int = READERS) -> None:
-        """Prove the pieces. Raise what `wrong` raises, Retryable, Refused or Stopped."""
+    def threads(self, crew: Crew, runs: Iterable[Run], *, spins: bool = False) -> list[Callable[[], None]]:
+        """Return what proves the pieces, for the crew to run. A disk that spins is read by one thread at a time."""
+        self._crew = crew
         self._groups = self._stream.groups(runs, BLOCK)
-        memory = buffers(readers)
-        self._crew.run([lambda buffer=buffer: self._work(buffer) for buffer in memory])  # type: ignore[misc]
+        self._head: AbstractContextManager[object] = threading.Lock() if spins else nullcontext()
+        memory = buffers(2 if spins else READERS)
+        return [partial(self._work, buffer) for buffer in memory]
 
     def _work(self, buffer: memoryview) -> None:
         with ExitStack() as stack:
             directories = [stack.enter_context(files.Directories(*tree)) for tree in self._trees]
-            reader = stack.enter_context(closing(_Reader(self._stream.meta, directories, self._where, buffer)))
+            reader = _Reader(self._stream.meta, directories, self._where, buffer, self._head)
+            stack.callback(reader.close)
             while True:
                 with self._crew.changed:
                     self._crew.check()
@@ -86,8 +106,10 @@ class _Reader:
         directories: Sequence[files.Directories],
         where: Sequence[int | None],
         buffer: memoryview,
+        head: AbstractContextManager[object],
     ) -> None:
         self._meta = meta
+        self._head = head
         self._directories = directories
         self._where = where
         self._buffer = buffer
@@ -112,7 +134,9 @@ class _Reader:
                     continue
                 for offset in range(start, stop, BLOCK):
                     length = min(BLOCK, stop - offset)
-                    hasher.feed(blocks.read(self._descriptor, self._buffer, offset, length, direct=self._direct))
+                    with self._head:
+                        data = blocks.read(self._descriptor, self._buffer, offset, length, direct=self._direct)
+                    hasher.feed(data)
                     if self._lingers:
                         os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
         except (blocks.Short, FileNotFoundError) as error:
@@ -138,3 +162,22 @@ class _Reader:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = self._file = -1
+
+
+def read_back(
+    meta: Metainfo,
+    trees: Sequence[Tree],
+    where: Sequence[int | None],
+    runs: Sequence[Run],
+    watch: tuple[Report, Stopping, Phase],
+    wrong: Callable[[int], None],
+) -> None:
+    """Prove pieces as Proof does, with a crew of its own. Raise what `wrong` raises, Retryable, Refused or Stopped."""
+    report, stopping, phase = watch
+    stream = Stream(meta)
+    total = sum(end - start for start, end in map(stream.span, runs))
+    report(phase, 0, total)
+    proof = Proof(meta, trees, where, wrong)
+    crew = Crew(stopping, lambda: report(phase, proof.done, total))
+    spins = files.rotational(files.device_of(trees[-1][0]))
+    crew.run(proof.threads(crew, runs, spins=spins))

@@ -89,6 +89,19 @@ def _dress_folder(descriptor: int, source: Tree, folder: files.Components) -> No
     os.fchmod(descriptor, info.st_mode & PERMISSIONS | _OWNER_SEARCHES)
 
 
+def forget(meta: Metainfo, survey: Survey, partial: Tree) -> None:
+    """Drop a copy that was not read back from the page cache: that belongs to what is being seeded."""
+    with files.Directories(*partial) as targets:
+        for number, file in enumerate(meta.files):
+            if survey.roles[number] == Role.WRITE and file.size:
+                with files.explained(targets.join(file.path)):
+                    descriptor = targets.open(file.path, os.O_RDONLY)
+                    try:
+                        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                    finally:
+                        os.close(descriptor)
+
+
 def publish_whole(parent: int, name: bytes, final: bytes, path: bytes) -> bool:
     """Rename the partial directory to its final name; return False where the file system cannot do it safely."""
     try:

@@ -2,16 +2,18 @@
 
 import fcntl
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from supervisor.adapters import files
 from supervisor.errors import Refused, Retryable
+from supervisor.transfer import blocks
 from supervisor.transfer.metainfo import Metainfo
 from supervisor.transfer.planning import Original, Role
+from supervisor.transfer.stream import Extent
 
 _OWNER_WRITES = 0o600
+_NOTHING = Original(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,39 +126,53 @@ def lock(parent: int, name: bytes, path: bytes) -> tuple[int, bool]:
     raise Retryable(f"{files.show(path)}: another process is copying this torrent; it is tried again")
 
 
-def left(meta: Metainfo, directories: files.Directories, survey: Survey) -> list[int]:
-    """Return how many bytes of each file an earlier attempt has left in the partial; whether they are right is open.
+def left(meta: Metainfo, directories: files.Directories, survey: Survey) -> tuple[list[Extent], int]:
+    """Return what the partial of an earlier attempt certainly lacks, and the bytes that are allocated in it.
 
-    What is no plain file of ours there loses its name. What has another length gets the right one.
+    Whether the rest is right is open. What is no plain file of ours there loses its name; what has another length gets
+    the right one.
     """
     for number in survey.links:  # they are made last, and again
         path = meta.files[number].path
         with files.explained(directories.join(path)), suppress(FileNotFoundError):
             os.unlink(path[-1], dir_fd=directories.parent(path))
-    found = [0] * len(meta.files)
+    lacking = [Extent(number, 0, meta.files[number].size) for number in survey.links]
+    allocated = 0
     for number, file in enumerate(meta.files):
         if survey.roles[number] == Role.WRITE:
             with files.explained(directories.join(file.path)):
-                found[number] = _left(file.path, file.size, directories)
-    return found
+                sparse = (survey.originals[number] or _NOTHING).allocated < file.size
+                there, taken = _left(file.path, file.size, directories, sparse=sparse)
+            allocated += taken
+            position = 0
+            for start, end in [*there, (file.size, file.size)]:
+                if start > position:
+                    lacking.append(Extent(number, position, start - position))
+                position = end
+    return lacking, allocated
 
 
-def _left(path: files.Components, size: int, directories: files.Directories) -> int:
+def _left(
+    path: files.Components, size: int, directories: files.Directories, *, sparse: bool
+) -> tuple[list[tuple[int, int]], int]:
+    """Return the ranges of one file that may be right, and its allocated bytes. A sparse original may have holes."""
     try:
         info = directories.stat(path)
     except FileNotFoundError:
-        return 0
+        return [], 0
     if not files.regular(info) or info.st_nlink != 1:
         os.unlink(path[-1], dir_fd=directories.parent(path))
-        return 0
-    if info.st_size != size or info.st_mode & _OWNER_WRITES != _OWNER_WRITES:
-        os.chmod(path[-1], info.st_mode & 0o777 | _OWNER_WRITES, dir_fd=directories.parent(path))
-        descriptor = directories.open(path, os.O_WRONLY)
-        try:
-            os.ftruncate(descriptor, size)
-        finally:
-            os.close(descriptor)
-    return min(size, info.st_size)
+        return [], 0
+    if info.st_size == size and files.allocated(info) >= size and info.st_mode & _OWNER_WRITES == _OWNER_WRITES:
+        return [(0, size)], files.allocated(info)
+    os.chmod(path[-1], info.st_mode & 0o777 | _OWNER_WRITES, dir_fd=directories.parent(path))
+    descriptor = directories.open(path, os.O_RDWR)
+    try:
+        os.ftruncate(descriptor, size)
+        ranges = [(start, end) for start, end, hole in blocks.segments(descriptor, 0, size) if sparse or not hole]
+    finally:
+        os.close(descriptor)
+    return ranges, files.allocated(info)
 
 
 def strangers(meta: Metainfo, descriptor: int) -> bool:
@@ -185,12 +201,12 @@ def _strangers(
     return False
 
 
-def check_space(meta: Metainfo, survey: Survey, present: Sequence[int], descriptor: int, path: bytes) -> None:
-    """Raise Retryable if what is still to be written does not fit."""
-    needed = 0
+def check_space(meta: Metainfo, survey: Survey, allocated: int, descriptor: int, path: bytes) -> None:
+    """Given the bytes that are allocated in the partial already, raise Retryable if the rest does not fit."""
+    needed = -allocated
     for number, original in enumerate(survey.originals):
         if original is not None and survey.roles[number] == Role.WRITE:
-            needed += max(0, min(meta.files[number].size, original.allocated) - present[number])
+            needed += min(meta.files[number].size, original.allocated)
     usage = files.usage(descriptor)
     if usage.size and needed > usage.free:  # a file system without a size (ramfs, some network ones) says 0
         lacking = (needed - usage.free) / 2**30

@@ -156,7 +156,7 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_what_is_encoded_is_read_back(value):
     data = bencode(value)
-    assert metainfo._Reader(data).value(0, 1) == (value, len(data))
+    assert metainfo._value(data, 0) == (value, len(data))
 
 
 @given(st.data())
