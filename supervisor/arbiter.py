@@ -29,12 +29,16 @@ from supervisor.journal import Journal, JournalUnwritable, place
 from supervisor.metrics import Metrics
 from supervisor.relief import Relief
 from supervisor.settings import Settings
+from supervisor.workers.loop import Circumstances
 
 log = logging.getLogger(__name__)
 
 _LONGEST_SLEEP = 10.0  # seconds; the health page wants to see the loop go round
 _JOURNAL_RETRY = 5.0  # seconds
-_FIXED = ("state_dir", "lock_dir", "metrics_address", "metrics_port", "log_file")  # need a restart to change
+# What needs a restart to change.
+_FIXED = (
+    "state_dir", "lock_dir", "metrics_address", "metrics_port", "log_file", "copy_nice", "copy_io_priority",
+)  # fmt: skip
 
 
 def run(settings: Settings, reload: Callable[[], Settings]) -> int:
@@ -99,9 +103,13 @@ class Arbiter:
             now = clock.now()
             self._relief.look(now, self._settings)
             self._dispatcher.recover(now)
-            self._fleet = Fleet(
-                self._settings.state_dir, self._settings.lock_dir, self._settings.max_concurrent_processes
+            given = Circumstances(
+                self._settings.state_dir,
+                self._settings.lock_dir,
+                self._settings.copy_nice,
+                self._settings.copy_io_priority,
             )
+            self._fleet = Fleet(given, self._settings.max_concurrent_processes)
             stack.callback(self._fleet.shut_down)
             self._listen()
             self._inquirer.start()
@@ -122,8 +130,10 @@ class Arbiter:
         watched: dict[int, str | None] = {}
         while not self._finished():
             now = clock.now()
-            for name, pid in () if self._view.draining else self._fleet.start_missing(now):
-                self._crew.spawned(name, pid, now)
+            if not self._view.draining and not self._view.journal_error:
+                # With an unwritable journal the loss of the one before may not be handled yet.
+                for name, pid in self._fleet.start_missing(now):
+                    self._crew.spawned(name, pid, now)
             watched = self._watch(selector, watched)
             for key, _ in selector.select(self._patience(now)):
                 if key.fd == notify.fileno():
@@ -148,6 +158,7 @@ class Arbiter:
             self._kept = [message for message in messages if not isinstance(message, Submission)]
             self._scan = True
             self._retry_at = now + _JOURNAL_RETRY
+            self._view.turned(now, changed=True)
             return
         self._view.journal_error = ""
         spool.discard(self._settings.state_dir, read)
@@ -179,8 +190,8 @@ class Arbiter:
         """Return for how many seconds there is nothing to do but wait."""
         if self._view.draining:
             return max(min(_LONGEST_SLEEP, self._stop_by - clock.monotonic()), 0.0)
-        due = self._retry_at if self._view.journal_error else self._dispatcher.next_due
-        due = min(due, self._fleet.next_due, self._view.next_due)
+        due = self._retry_at if self._view.journal_error else min(self._dispatcher.next_due, self._fleet.next_due)
+        due = min(due, self._view.next_due)
         return max(min(_LONGEST_SLEEP, systemd.watchdog_interval() or _LONGEST_SLEEP, due - now), 0.0)
 
     # -- children -------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from supervisor.adapters import clock
-from supervisor.jobs import ENDED, Event, Job, Notice, State, Telling
+from supervisor.jobs import ENDED, Event, Job, Notice, Proof, State, Telling
 from supervisor.journal import Journal, JournalUnwritable
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ class Board:
         }
         self.counts: dict[State, int] = dict.fromkeys(State, 0)
         self.counts |= {state: count for state, (count, _, _) in journal.counts().items()}
-        self.relocating: set[str] = set()
+        self._relocating: set[str] = set()
+        self.unproven: dict[str, None] = {}  # hashes of copies that are published, and not read back yet
         self._waiting: list[tuple[float, str]] = []
         for job in self.living.values():
             self._queue(job)
@@ -109,8 +110,18 @@ class Board:
 
     def unsent(self, job_hash: str) -> list[Notice]:
         """Given a hash, return the notices that somebody still has to be given, as they are staged or stand."""
-        found = {key: notice for key, notice in (self.notices | self._told).items() if key[0] == job_hash}
-        return [notice for notice in found.values() if notice.state is not Telling.SENT]
+        return [notice for notice in self.all_unsent() if notice.hash == job_hash]
+
+    def all_unsent(self) -> list[Notice]:
+        """Return the notices of all torrents that somebody still has to be given, as they are staged or stand."""
+        return [notice for notice in (self.notices | self._told).values() if notice.state is not Telling.SENT]
+
+    def relocating(self) -> Iterator[Job]:
+        """Return the jobs whose relocation has begun, as they are staged or stand."""
+        for job_hash in self._relocating | self._jobs.keys():
+            job = self.get(job_hash)
+            if job is not None and job.state is State.RELOCATING:
+                yield job
 
     def due(self, now: float) -> Iterator[Job]:
         """Return the waiting jobs whose time has come, each once."""
@@ -120,12 +131,13 @@ class Board:
             if job is not None and job.state is State.WAITING and job.due == due:
                 yield job
 
-    def next_due(self) -> float | None:
-        """Return when the next waiting job or notice is due (unix seconds), or None."""
-        times = [notice.due for notice in self.notices.values()]
-        if self._waiting:
-            times.append(self._waiting[0][0])
-        return min(times, default=None)
+    def next_job_due(self) -> float:
+        """Return when the next waiting job is due (unix seconds; infinity: none waits)."""
+        return self._waiting[0][0] if self._waiting else float("inf")
+
+    def next_notice_due(self) -> float:
+        """Return when the next notice is due (unix seconds; infinity: there is none)."""
+        return min((notice.due for notice in self.notices.values()), default=float("inf"))
 
     def _enter(self, job: Job, before: State | None) -> None:
         if before is not None:
@@ -143,6 +155,10 @@ class Board:
         if job.state is State.WAITING:
             heapq.heappush(self._waiting, (job.due, job.hash))
         if job.state is State.RELOCATING:
-            self.relocating.add(job.hash)
+            self._relocating.add(job.hash)
         else:
-            self.relocating.discard(job.hash)
+            self._relocating.discard(job.hash)
+        if job.state in (State.COPIED, State.CACHED) and job.proof is Proof.SOURCE:
+            self.unproven[job.hash] = None
+        else:
+            self.unproven.pop(job.hash, None)

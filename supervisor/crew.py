@@ -27,6 +27,9 @@ class _Member:
     rate: float = 0.0
 
 
+Saved = dict[str, tuple[_Member, Task | None]]
+
+
 class Crew:
     """The workers that are up, and the task of each."""
 
@@ -92,15 +95,24 @@ class Crew:
         outbox, self._outbox = self._outbox, []
         return outbox
 
-    def restore(self, tasks: dict[str, Task]) -> None:
-        """Given what `tasks` returned earlier, make it so again: what came of it could not be made durable."""
+    def save(self) -> Saved:
+        """Return who is there and has what, for `restore`."""
+        return {worker: (member, member.task) for worker, member in self._members.items()}
+
+    def restore(self, saved: Saved) -> None:
+        """Given what `save` returned, make it so again: what came of it could not be made durable.
+
+        One who was lost since then is there again, with its task, until that is handled again.
+        """
         self._outbox = []
-        for worker, member in self._members.items():
-            member.task = tasks.get(worker)
+        self._members = {worker: member for worker, (member, _) in saved.items()}
+        for member, task in saved.values():
+            member.task = task
 
     def worker_of(self, job_hash: str) -> str | None:
-        """Given a hash, return who works on it."""
-        return next((worker for worker, task in self.tasks().items() if task.hash == job_hash), None)
+        """Given a hash, return who has its data in hand: copies it, proves it or relocates it."""
+        tasks = self.tasks().items()
+        return next((name for name, task in tasks if task.hash == job_hash and role_of(name) != NOTIFIER), None)
 
     def view(self, names: dict[str, str]) -> tuple[Worker, ...]:
         """Given the display names of torrents by hash, return the workers for a snapshot."""

@@ -72,7 +72,7 @@ def disproven(job: Job, failure: Failed, limits: Limits, now: float) -> Job:
     if job.state is State.COPYING:
         return waiting(job, replace(failure, retry=failure.retry and not failure.proof), limits, now)
     if not failure.proof or job.state is State.RELOCATED:
-        return replace(job, reason=failure.reason)
+        return replace(job, reason=failure.reason, due=now + limits.delay)
     return job.to(State.FAILED, now, proof=Proof.NONE, reason=failure.reason)
 
 
@@ -166,7 +166,7 @@ def located(job: Job, torrent: "Torrent", ssd: bytes, hdd: bytes, limits: Limits
     return replace(
         job,
         name=torrent.name,
-        label=torrent.label,
+        label=job.label if job.destination else torrent.label,
         size=torrent.size,
         multi=torrent.multi,
         source=torrent.directory,

@@ -5,16 +5,16 @@ back, and a Manager that dies is told again. Nothing here waits: what may hang b
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from supervisor import decisions
 from supervisor.board import Board
-from supervisor.crew import Crew, role_of
+from supervisor.crew import NOTIFIER, Crew, role_of
 from supervisor.decisions import Limits
 from supervisor.desk import Desk
 from supervisor.inquirer import Answer, Call, Located, Surveyed, Unlisted, Unusable
-from supervisor.jobs import Job, State
+from supervisor.jobs import Job, Proof, State
 from supervisor.messages import (
     Copied,
     Copy,
@@ -82,7 +82,7 @@ class Dispatcher:
         Raise JournalUnwritable if it could not be made durable: then nothing has changed, and the same messages are to
         be handled again later.
         """
-        tasks = self._crew.tasks()
+        saved = self._crew.save()
         read: list[str] = []
         try:
             for message in messages:
@@ -96,7 +96,7 @@ class Dispatcher:
             self._board.commit()
         except Exception:
             self._board.rollback()
-            self._crew.restore(tasks)
+            self._crew.restore(saved)
             raise
         for worker, task in self._crew.outbox():
             send(worker, task)
@@ -110,8 +110,9 @@ class Dispatcher:
     @property
     def next_due(self) -> float:
         """When there is something to do without a message (unix seconds)."""
-        due = self._board.next_due()
-        return self._relief.next_look if due is None else min(due, self._relief.next_look)
+        due = min(self._relief.next_look, self._board.next_job_due())
+        # While the notifier has one in hand, or there is none, its next word is what to wait for.
+        return min(due, self._board.next_notice_due()) if any(self._crew.idle(NOTIFIER)) else due
 
     @property
     def _limits(self) -> Limits:
@@ -126,8 +127,9 @@ class Dispatcher:
                 self._looked_up(message, now)
             case Surveyed(torrents):
                 for job_hash in self._relief.plan(torrents, self._board.living, now):
-                    job = decisions.submitted(self._board.get(job_hash), job_hash, now)
-                    if job.state is State.SUBMITTED and job.changed == now:
+                    known = self._board.get(job_hash)
+                    if known is None or known.state in (State.RELOCATED, State.GONE):
+                        job = decisions.submitted(known, job_hash, now)
                         self._board.put(job, now, "no hook told of it: found while space is low")
                         self._board.then(self._metrics.unannounced)
             case Call(seconds, error):
@@ -167,12 +169,12 @@ class Dispatcher:
 
     def _done(self, task: Task | None, result: Result, now: float) -> None:
         job = self._board.get(task.hash) if task is not None else None
-        if task is None or job is None:
+        if task is None or job is None or not _concerns(task, job):
             return
         match task, result:
             case Notify(), Notified() | Failed():
                 self._told(task, job, result if isinstance(result, Failed) else None, now)
-            case Copy(), Copied() if job.state is State.COPYING:
+            case Copy(), Copied():
                 self._copied(job, result, now)
             case Prove(), Proven():
                 for step in decisions.proven(job, now):
@@ -185,7 +187,7 @@ class Dispatcher:
                 self._board.put(relocated, now, f"{outage}{result.bytes_removed} bytes freed on the SSD")
                 self._board.then(partial(self._metrics.relocated, result))
                 self._relief.soon(anyway=True)
-            case Copy(), Failed() if job.state is State.COPYING:
+            case Copy(), Failed():
                 self._fail(job, "copy", result, now)
             case Prove(), Failed():
                 self._fail(job, "prove", result, now)
@@ -220,6 +222,8 @@ class Dispatcher:
 
     def _fail(self, job: Job, step: str, failure: Failed, now: float) -> None:
         """Stage what a failed step makes of its job, and count it."""
+        if self._relief.disks_changed(now, self.settings):
+            failure = replace(failure, retry=True, counts=False)  # it goes on once the right disk is mounted again
         if self.draining and not failure.counts and job.state is State.COPYING:
             self._board.put(job.to(State.SUBMITTED, now), now, "stopped at a safe point")
             return
@@ -237,3 +241,15 @@ class Dispatcher:
                 rolled_back=failure.rolled_back,
             )
         )
+
+
+def _concerns(task: Task, job: Job) -> bool:
+    """Say whether what came of a task is still of interest: it was not cancelled or submitted again meanwhile."""
+    match task:
+        case Copy():
+            return job.state is State.COPYING
+        case Prove():
+            return job.state is State.COPYING or job.proof is not Proof.NONE
+        case Relocate():
+            return job.state is State.RELOCATING
+    return True

@@ -31,20 +31,20 @@ class _Child:
 class Fleet:
     """All child processes of the supervisor."""
 
-    def __init__(self, state_dir: str, lock_dir: str, copiers: int) -> None:
+    def __init__(self, given: loop.Circumstances, copiers: int) -> None:
         # A fork server: children share the pages of what is loaded once, and no thread of the parent is forked into
         # them. `fork` would copy the parent's threads' locks; `spawn` would load everything once for each worker.
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["supervisor.workers.loop"])
-        self._directories = (state_dir, lock_dir)
+        self._given = given
         self._generation = 0
         self._children: dict[str, _Child] = {}
         self._deaths: dict[str, int] = {}
         self._respawn: list[tuple[float, str]] = []
         self._wanted = self._names(copiers)
-        self._retiring: set[str] = set()
         self._manager: broker.Broker
         self._manager_process: BaseProcess
+        self._manager_started: float | None = None
         self.start_manager()
 
     @staticmethod
@@ -53,7 +53,10 @@ class Fleet:
 
     def start_manager(self) -> None:
         """Start the Manager, or the one that replaces it at the same address."""
-        self._manager, self._manager_process = broker.serve(self._context, self._directories[0])
+        if self._manager_started is not None:  # its sentinel also fires when only the fork server was killed
+            processes.end(self._manager_process.pid or 0, self._manager_started)
+        self._manager, self._manager_process = broker.serve(self._context, self._given.state_dir)
+        self._manager_started = processes.start_time(self._manager_process.pid or 0)
         for child in self._children.values():
             child.box = None
 
@@ -72,7 +75,7 @@ class Fleet:
         self._generation += 1
         mailbox = f"{name}/{self._generation}"  # never a task that was meant for one who died
         process = self._context.Process(
-            target=loop.main, name=name, args=(name, role_of(name), mailbox, *self._directories), daemon=True
+            target=loop.main, name=name, args=(name, role_of(name), mailbox, self._given), daemon=True
         )
         process.start()
         pid = process.pid or 0

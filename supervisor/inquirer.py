@@ -182,6 +182,9 @@ class Inquirer(threading.Thread):
         except TorrentGone:
             self._answer(Call(clock.monotonic() - started, ""))
             raise
+        except SeedcacheError as error:  # it answers, but cannot be worked with: it keeps no session, say
+            self._answer(Call(clock.monotonic() - started, str(error)))
+            raise RTorrentUnreachable(str(error)) from error
         self._answer(Call(clock.monotonic() - started, ""))
         return result
 

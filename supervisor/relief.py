@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from supervisor import planning
@@ -68,6 +68,11 @@ class Relief:
             self._surveying = True
             self._inquirer.survey()
 
+    def disks_changed(self, now: float, settings: Settings) -> bool:
+        """Something failed. Return whether a disk is away, or another one is mounted in its place."""
+        self.look(now, settings)
+        return not self.usable
+
     def soon(self, *, anyway: bool = False) -> None:
         """Something changed that may help: measure at the next opportunity, if the SSD is low or anyway."""
         if self.low or anyway:
@@ -88,13 +93,20 @@ class Relief:
         )  # fmt: skip
         return [step.hash for step in waiting if step.action is Action.COPY]
 
-    def next(self) -> str | None:
-        """Return the hash of the torrent that leaves next, or None; it is taken off the plan."""
-        if self._demanded:
-            demanded = next(iter(self._demanded))
-            del self._demanded[demanded]
-            return demanded
-        return self._steps.popleft().hash if self.low and self._steps else None
+    def next(self, busy: Callable[[str], bool]) -> str | None:
+        """Return the hash of the torrent that leaves next, or None; it is taken off the plan.
+
+        One that is `busy` keeps its place: its copy is being proven.
+        """
+        for demanded in self._demanded:
+            if not busy(demanded):
+                del self._demanded[demanded]
+                return demanded
+        for step in self._steps if self.low else ():
+            if not busy(step.hash):
+                self._steps.remove(step)
+                return step.hash
+        return None
 
     def proven(self, job_hash: str) -> None:
         """An HDD copy was read back: it leaves the SSD, if that is what it was proven for."""

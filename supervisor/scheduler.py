@@ -44,7 +44,7 @@ class Scheduler:
         for worker in list(self._crew.idle(COPIER)):
             if writing[device] >= settings.writers_per_device:
                 return
-            task = self._next_proof(settings) or self._next_copy(now, settings)
+            task = self._next_proof(settings) or self._next_copy(now, settings) or self._late_proof(now, settings)
             if task is None:
                 return
             self._crew.assign(worker, task, now)
@@ -53,18 +53,32 @@ class Scheduler:
 
     def _next_proof(self, settings: Settings) -> Prove | None:
         for job_hash in self._relief.to_prove:
-            if self._crew.worker_of(job_hash) is not None:
+            if self._busy(job_hash):
                 continue
             self._board.then(partial(self._relief.to_prove.pop, job_hash, None))
             job = self._board.get(job_hash)
-            if job is not None and job.destination:
+            if job is not None and job.proof is not Proof.NONE:
                 path = metainfo_path(settings.state_dir, job.hash)
                 return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.hdd)
+        return None
+
+    def _late_proof(self, now: float, settings: Settings) -> Prove | None:
+        """Nobody waits for the disk: read back what was published without."""
+        if settings.verification_enabled and settings.proof == "before-removal":
+            for job_hash in self._board.unproven:
+                job = self._board.get(job_hash)
+                if job is None or job.proof is not Proof.SOURCE:  # as it is staged, not as it stands
+                    continue
+                if job.due <= now and not self._busy(job_hash):
+                    path = metainfo_path(settings.state_dir, job.hash)
+                    return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.hdd)
         return None
 
     def _next_copy(self, now: float, settings: Settings) -> Copy | Prove | None:
         urgent = (job_hash for job_hash in self._relief.urgent if job_hash in self.ready)
         for job_hash in itertools.chain(urgent, self.ready):
+            if self._busy(job_hash):  # the copy before was cancelled, and is still being stopped
+                continue
             self._board.then(partial(self.ready.pop, job_hash, None))
             job = self._board.get(job_hash)
             if job is None or job.state is not State.SUBMITTED:
@@ -81,7 +95,7 @@ class Scheduler:
                 job.destination,
                 self._relief.ssd,
                 self._relief.hdd,
-                settings.verification_enabled,
+                settings.verification_enabled and settings.proof == "before-publish",
             )
         return None
 
@@ -105,11 +119,10 @@ class Scheduler:
             self._metrics.attempt("relocate")
 
     def _next_relocation(self, now: float) -> Job | None:
-        for job_hash in self._board.relocating:  # one that was begun comes first
-            begun = self._board.get(job_hash)
-            if begun is not None and begun.state is State.RELOCATING and self._crew.worker_of(job_hash) is None:
+        for begun in self._board.relocating():  # one that was begun comes first
+            if not self._busy(begun.hash):
                 return begun
-        while (following := self._relief.next()) is not None:
+        while (following := self._relief.next(self._busy)) is not None:
             job = self._board.get(following)
             if job is None or job.state not in (State.COPIED, State.CACHED):
                 continue
@@ -122,9 +135,12 @@ class Scheduler:
             return relocating
         return None
 
+    def _busy(self, job_hash: str) -> bool:
+        return self._crew.worker_of(job_hash) is not None
+
     def _notices(self, now: float, settings: Settings) -> None:
         for worker in list(self._crew.idle(NOTIFIER)):
-            notice = min(self._board.notices.values(), key=lambda notice: notice.due, default=None)
+            notice = min(self._board.all_unsent(), key=lambda notice: notice.due, default=None)
             if notice is None or notice.due > now:
                 return
             job = self._board.get(notice.hash)
