@@ -78,7 +78,7 @@ def forget(top: Path) -> None:
 
 
 def cached(top: Path) -> int:
-    """Return how many bytes of the files below are in the page cache: who has read them, if nobody wrote (fincore(1))."""
+    """Return how many bytes of the files below are in the page cache (fincore(1)): read, if nobody wrote."""
     files = [path for path in (top.rglob("*") if top.is_dir() else [top]) if path.is_file()]
     command = [need_program("fincore"), "--bytes", "--noheadings", "--output", "RES", "--", *files]
     return sum(map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()))
@@ -210,5 +210,4 @@ class Seedbox:
             until(lambda: other.call("d.is_active", torrent.hash), "it is open for peers")
             other.add_peer(torrent, source)
             other.wait_complete(torrent, 60)
-            arrived = contents(Path(os.fsdecode(os.path.join(os.fsencode(other.downloads), torrent.name))))
-        return arrived
+            return contents(Path(os.fsdecode(os.path.join(os.fsencode(other.downloads), torrent.name))))

@@ -10,7 +10,7 @@ from supervisor.dispatcher import WorkerLost
 from supervisor.inquirer import Surveyed, Unlisted
 from supervisor.jobs import Proof, State, Telling
 from supervisor.journal import JournalUnwritable
-from supervisor.messages import Copy, Failed, Notified, Notify, Prove, Proven, Relocate
+from supervisor.messages import Copy, Done, Failed, Notified, Notify, Prove, Proven, Relocate
 from tests.unit.office import COPIED, Office, a_hash, relocated
 
 A, B = a_hash(0xA), a_hash(0xB)
@@ -120,8 +120,6 @@ def test_an_answer_that_is_said_twice_counts_once(office):
     office.locate(A)
     said = office.task("copier-1").token
     office.answer("copier-1", COPIED)
-    from supervisor.messages import Done
-
     office.handle(Done("copier-1", said, COPIED))
     assert office.count("copies_total", proof="read-back") == 1
 
