@@ -83,10 +83,11 @@ def one_of(*words: str) -> Form:
     """Give one of some words, in either case; the result is as listed here."""
 
     def parse(raw: object, _text: bool) -> str:
-        word = _text_of(raw).strip().upper()
-        if word not in words:
-            raise ValueError(f"{shown(raw)} is none of {', '.join(words)}")
-        return word
+        written = _text_of(raw).strip().casefold()
+        for word in words:
+            if word.casefold() == written:
+                return word
+        raise ValueError(f"{shown(raw)} is none of {', '.join(words)}")
 
     return Form(", ".join(words), parse)
 

@@ -86,6 +86,19 @@ class Settings:
         "Read each copy back from the device and prove it. Off: only what is read from the SSD is proven.",
         True,
     )
+    proof: str = _setting(
+        forms.one_of("before-publish", "before-removal"),
+        "When a copy is read back: before it gets its final name, or later, when no copy waits (for slow disks); "
+        "in any case before its SSD data goes.",
+        "before-publish",
+    )
+    copy_nice: int = _setting(forms.whole(0, 19), "Niceness of the copy workers, see nice(1).", 10)
+    copy_io_priority: str = _setting(
+        forms.one_of("normal", "low", "idle"),
+        "IO priority of the copy workers, where the disk's scheduler has any: as others, the lowest of them, or only "
+        "when no other wants the disk, see ionice(1).",
+        "low",
+    )
     notify_arr_enabled: bool = _setting(forms.switch(), "Tell Sonarr and Radarr of finished copies.", True)
     sonarr_url: str = _setting(_ARR, "Sonarr, with its URL base if it has one. Empty: there is none.", "")
     sonarr_api_key: str = _setting(forms.secret(), "Sonarr's key (Settings, General, Security).", "", secret=True)

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 from supervisor import broker
@@ -115,28 +116,40 @@ class Worker:
                 return
 
 
-def main(name: str, role: str, mailbox: str, state_dir: str, lock_dir: str) -> NoReturn:
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What holds for all workers as long as the supervisor runs."""
+
+    state_dir: str
+    lock_dir: str
+    nice: int  # of the copy workers
+    io_priority: str  # of the copy workers: normal, low, idle
+
+
+def main(name: str, role: str, mailbox: str, given: Circumstances) -> NoReturn:
     """Be a worker: the entry of its process."""
-    os.chdir(state_dir)
+    os.chdir(given.state_dir)
     processes.die_with_parent()
     for number in (signal.SIGINT, signal.SIGHUP):  # meant for the parent; a terminal sends them to the whole group
         signal.signal(number, signal.SIG_IGN)
-    worker = Worker(name, mailbox, _work_of(role, lock_dir))
+    worker = Worker(name, mailbox, _work_of(role, given))
     signal.signal(signal.SIGTERM, worker.stop)
     worker.run()
     raise SystemExit(0)
 
 
-def _work_of(role: str, lock_dir: str) -> Work:
+def _work_of(role: str, given: Circumstances) -> Work:
     # A worker imports what it does, and not what the others do.
     if role == "copier":
         from supervisor.workers import copier  # noqa: PLC0415
 
+        with contextlib.suppress(OSError):  # a sandbox may forbid it; the copy is the same
+            copier.be_kind(given.nice, given.io_priority)
         return copier.work
     if role == "space":
         from supervisor.workers import space  # noqa: PLC0415
 
-        return space.worker(lock_dir)
+        return space.worker(given.lock_dir)
     from supervisor.workers import notifier  # noqa: PLC0415
 
     return notifier.work
