@@ -35,6 +35,8 @@ NOTE = "seedcache"
 class PointedBack(Retryable):
     """RTorrent did not take the HDD copy and has the torrent on the SSD again."""
 
+    rolled_back = True
+
 
 @dataclass(frozen=True, slots=True)
 class Switched:
