@@ -34,10 +34,12 @@ class Board:
         }
         self.counts: dict[State, int] = dict.fromkeys(State, 0)
         self.counts |= {state: count for state, (count, _, _) in journal.counts().items()}
+        self.moving: dict[str, Job] = {}  # the living ones but those that rest on both disks
+        self.cached: dict[str, Job] = {}  # those, the longest cached first
         self._relocating: set[str] = set()
         self.unproven: dict[str, None] = {}  # hashes of copies that are published, and not read back yet
         self._waiting: list[tuple[float, str]] = []
-        for job in self.living.values():
+        for job in sorted(self.living.values(), key=lambda job: job.changed):
             self._queue(job)
         self._jobs: dict[str, Job] = {}
         self._before: dict[str, State | None] = {}
@@ -152,6 +154,12 @@ class Board:
             self.on_submitted(job.hash)
 
     def _queue(self, job: Job) -> None:
+        rests = job.state is State.CACHED
+        for jobs, belongs in ((self.cached, rests), (self.moving, not rests and job.state not in ENDED)):
+            if belongs:
+                jobs[job.hash] = job
+            else:
+                jobs.pop(job.hash, None)
         if job.state is State.WAITING:
             heapq.heappush(self._waiting, (job.due, job.hash))
         if job.state is State.RELOCATING:

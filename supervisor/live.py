@@ -17,6 +17,7 @@ from supervisor.settings import Settings
 from supervisor.snapshot import RTorrent, Snapshot, to_json
 
 _WRITE_EVERY = 1.0  # seconds
+_WRITE_ANYWAY = 9.0  # seconds: so that one that hangs can be told from one that has nothing to do
 _WITHOUT_COPY = frozenset({State.SUBMITTED, State.COPYING, State.WAITING, State.FAILED})
 
 
@@ -48,10 +49,10 @@ class View:
             self._dirty = True
 
     def turned(self, now: float, *, changed: bool) -> None:
-        """The loop has gone round; write the snapshot if something changed, at most once a second."""
+        """The loop has gone round; write the snapshot at most once a second if something changed, else now and then."""
         self._at = now
         self._dirty |= changed
-        if self._dirty and now - self._written >= _WRITE_EVERY:
+        if now - self._written >= (_WRITE_EVERY if self._dirty else _WRITE_ANYWAY):
             self.write(now)
 
     @property
@@ -67,14 +68,15 @@ class View:
 
     def snapshot(self) -> Snapshot:
         """Return how everything stands."""
-        jobs = list(self._board.living.values())
-        oldest: dict[str, float] = {}
+        # Each list is made in one step, so that the loop may go on changing what it was made from. The cached ones, by
+        # far the most, are not looked at one by one.
+        tasks = list(self._crew.tasks().values())
+        names = {task.hash: job.name for task in tasks if (job := self._board.living.get(task.hash)) is not None}
+        oldest = {str(State.CACHED): job.changed for job in list(self._board.cached.values())[:1]}
         waiting: dict[str, float] = {}
-        names: dict[str, str] = {}
         at_risk = 0
         queued, oldest_queued = 0, 0.0
-        for job in jobs:
-            names[job.hash] = job.name
+        for job in list(self._board.moving.values()):
             oldest[job.state] = min(oldest.get(job.state, job.changed), job.changed)
             if job.state in _WITHOUT_COPY and job.proof is Proof.NONE:
                 at_risk += job.size
