@@ -37,7 +37,7 @@ _NOW = {Kind.STAT, Kind.BARS, Kind.TABLE}  # they show the latest value
 _WIDTH = 24
 _SOURCE = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _TAG = "seedcache"
-_MARKS = (
+MARKS = (
     (
         "Supervisor started",
         "blue",
@@ -75,7 +75,7 @@ def build(board: Board) -> dict[str, Any]:
     )
     for variable in _variables():
         built = built.with_variable(variable)
-    for name, color, expr in _MARKS:
+    for name, color, expr in MARKS:
         mark = (
             dashboard.AnnotationQuery().name(name).datasource(_SOURCE).enable(enable=True).icon_color(color).expr(expr)
         )

@@ -68,7 +68,7 @@ PANELS = (
         id=7,
         kind=Kind.LINES,
         title="Writes to the journal",
-        text="Transactions, and those that failed.",
+        text="Transactions by the second, each synced to the disk; and those that failed.",
         unit="ops",
         queries=(
             Query("rate(seedcache_journal_write_duration_seconds_count{@}[$__rate_interval])", "{{instance}} all"),

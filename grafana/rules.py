@@ -65,9 +65,8 @@ def metrics_of(expr: str) -> set[str]:
     found: set[str] = set()
 
     def visit(node: object) -> None:
-        selector = node.vector_selector if isinstance(node, promql_parser.MatrixSelector) else node
-        if isinstance(selector, promql_parser.VectorSelector) and selector.name:
-            found.add(selector.name)
+        if isinstance(node, promql_parser.VectorSelector) and node.name:
+            found.add(node.name)
 
     promql_parser.walk(promql_parser.parse(expr), visit)
     return found
