@@ -131,7 +131,7 @@ class Inquirer(threading.Thread):
 
         rtorrent = RTorrent(*where)
         if survey or len(hashes) >= _MANY:
-            torrents = [_resolved(torrent) for torrent in self._timed(rtorrent.torrents)]
+            torrents = [resolved(torrent) for torrent in self._timed(rtorrent.torrents)]
             with self._changed:
                 self._survey = False
             if survey:
@@ -145,7 +145,7 @@ class Inquirer(threading.Thread):
             torrent = known.get(job_hash)
             try:
                 # One that the list lacks is asked for by name: the list may be younger than the torrent.
-                torrent = torrent or _resolved(self._timed(partial(rtorrent.torrent, job_hash)))
+                torrent = torrent or resolved(self._timed(partial(rtorrent.torrent, job_hash)))
                 answer = self._keep_metainfo(rtorrent, torrent)
             except TorrentGone:
                 answer = Unlisted(job_hash)
@@ -189,6 +189,6 @@ class Inquirer(threading.Thread):
         return result
 
 
-def _resolved(torrent: "Torrent") -> "Torrent":
+def resolved(torrent: "Torrent") -> "Torrent":
     """Return the torrent with its directory as the file system knows it: the settings' roots are resolved too."""
     return replace(torrent, directory=os.path.realpath(torrent.directory))

@@ -9,7 +9,7 @@ from supervisor import planning
 from supervisor.adapters import files
 from supervisor.display import clean, fit, size, span
 from supervisor.errors import ConfigurationError
-from supervisor.jobs import Job
+from supervisor.inquirer import resolved
 from supervisor.planning import Plan, Step
 from supervisor.reader import Reader
 from supervisor.settings import Settings
@@ -59,12 +59,8 @@ def look(settings: Settings, journal: Reader, torrents: list["Torrent"], now: fl
         usage = files.usage(ssd)
     except OSError as error:
         raise ConfigurationError(f"DOWNLOAD_PATH_SSD {settings.download_path_ssd}: {error.strerror}") from error
-    jobs: dict[str, Job] = {}
-    for torrent in torrents:
-        job = journal.job(torrent.hash)
-        if job is not None:
-            jobs[torrent.hash] = job
-    plan = planning.plan(torrents, jobs, ssd, now)
+    jobs = {job.hash: job for job in journal.living()}
+    plan = planning.plan([resolved(torrent) for torrent in torrents], jobs, ssd, now)
     names = {torrent.hash: torrent.name for torrent in torrents}
     return Outlook(now, usage.free, settings.disk_space_threshold_bytes, plan, names)
 
