@@ -126,7 +126,7 @@ def _panel(panel: Panel) -> Any:  # noqa: ANN401  (each kind has a builder of it
     shown = [alerts()[name] for name in panel.alerts if alerts()[name].comparison]
     if panel.kind is Kind.TABLE:
         return _columns(built, panel)
-    built = built.mappings(_words(panel.words)).thresholds(_thresholds(shown))
+    built = built.mappings(_words(panel.words)).thresholds(_thresholds(shown, panel.warn_at))
     if panel.kind is Kind.LINES:
         legend = common.VizLegendOptions().show_legend(show_legend=True)
         built = built.legend(
@@ -149,7 +149,7 @@ def _links(names: tuple[str, ...]) -> Iterator[Any]:
         )
 
 
-def _thresholds(shown: list[Alert]) -> Any:  # noqa: ANN401  (the SDK's builder)
+def _thresholds(shown: list[Alert], warn_at: float | None = None) -> Any:  # noqa: ANN401  (the SDK's builder)
     """Colour values as the alerts see them. Alerts of one panel look in one direction."""
     below = [alert for alert in shown if alert.comparison in ("<", "<=") or _is_no(alert)]
     steps = [models.Threshold(None, "green")]
@@ -160,6 +160,8 @@ def _thresholds(shown: list[Alert]) -> Any:  # noqa: ANN401  (the SDK's builder)
             colors[0] = f"dark-{colors[0]}"
         values = [None, *(1.0 if _is_no(alert) else alert.threshold for alert in ordered)]
         steps = [models.Threshold(value, color) for value, color in zip(values, colors, strict=True)]
+    elif warn_at is not None:
+        steps.append(models.Threshold(warn_at, "orange"))
     elif shown:
         ordered = sorted(shown, key=lambda alert: alert.threshold)
         steps += [models.Threshold(alert.threshold, _COLORS[alert.severity]) for alert in ordered]

@@ -15,6 +15,7 @@ PANELS = (
         unit="short",
         queries=(Query('count(ALERTS{@, alertstate="firing", severity=~"warning|critical"}) or vector(0)', "firing"),),
         alerts=("SeedcacheWatchdog",),
+        warn_at=1,
     ),
     Panel(
         id=2,

@@ -56,6 +56,7 @@ class Panel:
     width: int = 8  # of 24
     height: int = 8
     alerts: tuple[str, ...] = ()  # whose thresholds it shows
+    warn_at: float | None = None  # a threshold where no alert has one
     words: Mapping[int, str] = field(default_factory=dict)  # what a value means
     columns: tuple[Column, ...] = ()  # of a table, one for each query
     labels: Mapping[str, str] = field(default_factory=dict)  # of a table: label -> title
