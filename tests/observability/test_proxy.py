@@ -49,12 +49,11 @@ def proxy(tmp_path, page):
     port = free_port()
     openssl = need_program("openssl")
     certificate = tmp_path / "seedcache.crt"
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{tmp_path}/seedcache.key"]
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", *subject,
-         "-keyout", f"{tmp_path}/seedcache.key", "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [openssl, "req", "-x509", *key, "-days", "2", *subject, "-out", certificate], check=True, capture_output=True
+    )
     password = subprocess.run([openssl, "passwd", "-6", "secret"], check=True, capture_output=True, text=True).stdout
     (tmp_path / "seedcache.htpasswd").write_text(f"prometheus:{password}")
     (tmp_path / "seedcache.htpasswd").chmod(0o644)  # nginx's workers are another user
