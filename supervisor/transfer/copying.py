@@ -67,7 +67,7 @@ class Copying:
         """
         self._ring = deque(buffers(RING))
         with files.Directories(*self._source) as sources, files.Directories(*self._target, make=True) as targets:
-            self._plan = Plan(self._meta, sources, targets, self._originals, self._roles)
+            self._plan = Plan(self._meta, sources, targets, self._originals, self._roles, self._crew.block)
             self._units = self._plan.units(runs)
             try:
                 flushing = [] if self._sync_each else [self._flush]
@@ -82,6 +82,7 @@ class Copying:
     def _work(self) -> None:
         with files.Directories(*self._source) as sources, files.Directories(*self._target, make=True) as targets:
             while (unit := self._next()) is not None:
+                self._crew.pace(sum([part.length for part in unit.parts if not part.hole]))
                 for part in unit.parts:
                     self._read(part, unit, sources)
                 with self._crew.changed:

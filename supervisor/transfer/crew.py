@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from supervisor.errors import Stopped
+from supervisor.transfer.pacing import Brake, Pace
 
 ALIGN = 4096  # bytes; O_DIRECT wants offset, length and memory in multiples of the logical block (open(2)): 512 or 4096
 BLOCK = 4 << 20  # bytes of one request
+FULL_SPEED = Brake(Pace())
 _TICK = 0.1  # seconds between two looks at `stopping` and two reports
 
 
@@ -22,8 +24,10 @@ class Halted(BaseException):
 class Crew:
     """Runs threads to their end; `changed` guards everything they share."""
 
-    def __init__(self, stopping: Callable[[], bool], tick: Callable[[], None]) -> None:
+    def __init__(self, stopping: Callable[[], bool], tick: Callable[[], None], brake: Brake = FULL_SPEED) -> None:
         """Given what says that we shall stop, and what is called in the caller's thread every tenth of a second."""
+        self.block = min(BLOCK, brake.block)  # bytes to read at once
+        self._brake = brake
         self.changed = threading.Condition()
         self.halted = False
         self._stopping = stopping
@@ -59,6 +63,15 @@ class Crew:
         """With `changed` held, wait until `ready()`. Raise Halted if the crew ends instead."""
         self.changed.wait_for(lambda: self.halted or ready())
         self.check()
+
+    def pace(self, length: int) -> None:
+        """Before so many bytes are read: wait as long as the brake says. Raise Halted if the crew ends meanwhile."""
+        seconds, why = self._brake.take(length)
+        if seconds:
+            with self.changed:
+                self.changed.wait_for(lambda: self.halted, timeout=seconds)
+            self.check()
+            self._brake.pace.held(why, seconds)
 
     def check(self) -> None:
         """Raise Halted if the crew ends."""

@@ -17,11 +17,13 @@ from supervisor.jobs import Proof as Grade
 from supervisor.messages import Copied, Copy, Phase, Place, Prove, Proven
 from supervisor.transfer import metainfo, publishing, surveying
 from supervisor.transfer.filling import Filling, foreign_in
+from supervisor.transfer.pacing import Brake, Pace
 from supervisor.transfer.planning import Role
-from supervisor.transfer.proving import ProofFailed, Report, Stopping, Tree, copy_wrong, read_back, source_wrong
+from supervisor.transfer.proving import ProofFailed, Report, Stopping, Tree, Watch, copy_wrong, read_back, source_wrong
 from supervisor.transfer.stream import Run
 from supervisor.transfer.surveying import Survey
 
+FULL_SPEED = Pace()
 FEW = 64  # files; up to it each is fsynced, above it the file system is synced once
 
 
@@ -30,17 +32,19 @@ def partial_name(torrent: str) -> bytes:
     return b".seedcache-" + torrent.encode() + b".partial"
 
 
-def deliver(task: Copy, report: Report, stopping: Stopping) -> Copied:
+def deliver(task: Copy, report: Report, stopping: Stopping, pace: Pace = FULL_SPEED) -> Copied:
     """Copy a torrent's files to the HDD, prove them, publish them; return how.
+
+    `report` is told the phase, the bytes done and the bytes in all, ten times a second; `stopping` is asked as often.
 
     Raise Retryable if a later attempt may succeed (ProofFailed: bytes were wrong), Refused if a person must act, and
     Stopped, within a second of `stopping()`; what is there is resumed by the next attempt.
     """
     with ExitStack() as stack:
-        return _Delivery(task, report, stopping, stack).run()
+        return _Delivery(task, Watch(report, stopping, Brake(pace)), stack).run()
 
 
-def prove(task: Prove, report: Report, stopping: Stopping) -> Proven:
+def prove(task: Prove, report: Report, stopping: Stopping, pace: Pace = FULL_SPEED) -> Proven:
     """Read a published copy back from the device and prove every piece. Raise as deliver does."""
     meta = metainfo.read(task.metainfo, task.hash)
     with ExitStack() as stack:
@@ -57,20 +61,20 @@ def prove(task: Prove, report: Report, stopping: Stopping) -> Proven:
                                 f"the HDD copy lacks {files.show(directories.join(file.path))}"
                             ) from error
                         where[number] = None
-        begun = clock.monotonic()
+        begun, watch = clock.monotonic(), Watch(report, stopping, Brake(pace))
 
         def wrong(piece: int) -> None:
             raise copy_wrong(meta, piece)
 
-        read_back(meta, [tree], where, [(0, meta.count)], (report, stopping, Phase.PROVE), wrong)
+        read_back(meta, [tree], where, [(0, meta.count)], watch, Phase.PROVE, wrong)
         return Proven(clock.monotonic() - begun)
 
 
 class _Delivery:
     """One run of deliver."""
 
-    def __init__(self, task: Copy, report: Report, stopping: Stopping, stack: ExitStack) -> None:
-        self.task, self.report, self.stopping, self.stack = task, report, stopping, stack
+    def __init__(self, task: Copy, watch: Watch, stack: ExitStack) -> None:
+        self.task, self.watch, self.stack = task, watch, stack
         self.meta = metainfo.read(task.metainfo, task.hash)
         self.source = _open(stack, task.ssd, task.source)
         self.hdd = _keep(stack, files.open_place(task.hdd))
@@ -131,7 +135,7 @@ class _Delivery:
         filling = Filling(meta, survey, self.source, partial, final or partial, fresh=fresh, sync_each=sync_each)
         cloned = fresh and filling.clone()
         if not cloned:
-            filling.copy(self.report, self.stopping)
+            filling.copy(self.watch)
         publishing.complete(meta, survey, partial, fresh=fresh, sync_each=sync_each)
         publishing.make_durable(meta, survey, self.source, partial, sync_each=sync_each)
         copy_seconds, begun = clock.monotonic() - begun, clock.monotonic()
@@ -155,12 +159,12 @@ class _Delivery:
                 raise source_wrong(self.meta, self.source, piece)
             raise copy_wrong(self.meta, piece)
 
-        read_back(self.meta, trees, survey.where, runs, (self.report, self.stopping, Phase.PROVE), wrong)
+        read_back(self.meta, trees, survey.where, runs, self.watch, Phase.PROVE, wrong)
 
     def _publish(self, survey: Survey, parent: int, partial: Tree, final: Tree | None, *, fresh: bool) -> None:
-        if self.stopping():
+        if self.watch.stopping():
             raise Stopped("stopped before publishing; what is there is resumed next time")
-        self.report(Phase.PUBLISH, 0, self.meta.size)
+        self.watch.report(Phase.PUBLISH, 0, self.meta.size)
         whole = self.meta.multi and final is None and (fresh or not surveying.strangers(self.meta, partial[0]))
         if whole and publishing.publish_whole(parent, self.name, self.goal[-1], self.task.destination):
             return

@@ -11,7 +11,7 @@ from supervisor.transfer.copying import Copying, dress
 from supervisor.transfer.crew import ALIGN, Crew
 from supervisor.transfer.metainfo import Metainfo
 from supervisor.transfer.planning import Role
-from supervisor.transfer.proving import Proof, Report, Stopping, Tree, read_back
+from supervisor.transfer.proving import Proof, Tree, Watch, read_back
 from supervisor.transfer.stream import Run, Stream, runs_of
 from supervisor.transfer.surveying import Survey
 
@@ -77,7 +77,7 @@ class Filling:
                 os.close(source)
         return True
 
-    def copy(self, report: Report, stopping: Stopping) -> None:
+    def copy(self, watch: Watch) -> None:
         """Copy what is lacking while what is there is read back; then copy what was there and is wrong.
 
         A disk that spins does the one after the other. Raise ProofFailed if the source has a wrong piece, Refused for
@@ -89,9 +89,9 @@ class Filling:
         wrong: list[int] = []
         spins = files.rotational(files.device_of(self._partial[0]))
         if lacking and not spins:
-            self._copy(lacking, there, wrong, report, stopping)
+            self._copy(lacking, there, wrong, watch)
         elif there:
-            read_back(self._meta, self.trees, self._survey.where, there, (report, stopping, Phase.RESUME), wrong.append)
+            read_back(self._meta, self.trees, self._survey.where, there, watch, Phase.RESUME, wrong.append)
         for piece in wrong:
             extents = self._stream.extents(*self._stream.span((piece, piece + 1)))
             if all(self._survey.where[extent.file] != 1 for extent in extents):
@@ -99,7 +99,7 @@ class Filling:
         self.filled = _union(lacking, wrong)
         rest = self.filled if spins else runs_of(sorted(wrong))
         if rest:
-            self._copy(rest, [], wrong, report, stopping)
+            self._copy(rest, [], wrong, watch)
 
     def _lacking(self) -> tuple[list[Run], int]:
         if self._fresh and Role.READ not in self._survey.roles:
@@ -115,13 +115,11 @@ class Filling:
         ends = [0, *(end for run in runs for end in run), self._meta.count]
         return [(first, last) for first, last in zip(ends[::2], ends[1::2], strict=True) if first < last]
 
-    def _copy(
-        self, runs: Sequence[Run], beside: Sequence[Run], wrong: list[int], report: Report, stopping: Stopping
-    ) -> None:
+    def _copy(self, runs: Sequence[Run], beside: Sequence[Run], wrong: list[int], watch: Watch) -> None:
         """Copy pieces, and read others back beside that; those that are wrong are appended."""
         total = self._bytes(runs) + self._bytes(beside)
         proof = Proof(self._meta, self.trees, self._survey.where, wrong.append)
-        crew = Crew(stopping, lambda: report(Phase.COPY, copying.done + proof.done, total))
+        crew = Crew(watch.stopping, lambda: watch.report(Phase.COPY, copying.done + proof.done, total), watch.brake)
         copying = Copying(
             self._meta,
             self._source,

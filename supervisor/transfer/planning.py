@@ -80,10 +80,10 @@ class Unit:
     users: int = 2  # the hashing thread and the writing one
     buffer: memoryview | None = None
 
-    def add(self, extent: Extent) -> bool:
-        """Take a range of a small file into the batch; return False if there is no room left for it."""
+    def add(self, extent: Extent, room: int) -> bool:
+        """Take a range of a small file into the batch of `room` bytes; return False if it does not fit."""
         end = blocks.up(self.room + extent.offset % ALIGN + extent.length)
-        if end > BATCH and self.parts:
+        if end > room and self.parts:
             return False
         self.parts.append(Part(extent.file, extent.offset, extent.length, self.room))
         self.room = end
@@ -100,8 +100,13 @@ class Plan:
         targets: files.Directories,
         originals: Sequence[Original | None],
         roles: Sequence[int],
+        block: int = BLOCK,
     ) -> None:
-        """Given the torrent, both trees, and of each file what the source is and what is to be done."""
+        """Given the torrent, both trees, and of each file what the source is and what is to be done.
+
+        A unit reads `block` bytes at most, a multiple of a page.
+        """
+        self._block = block
         self.open: list[Handle] = []  # all that are not closed yet
         self.complete: list[Handle] = []  # of which the last unit has been made; for the caller to take
         self._meta, self._stream = meta, Stream(meta)
@@ -115,10 +120,10 @@ class Plan:
             unit = Unit(run[0])
             for extent in self._stream.extents(*self._stream.span(run)):
                 if self._small(extent.file):
-                    if not unit.add(extent):
+                    if not unit.add(extent, min(BATCH, self._block)):
                         yield unit
                         unit = Unit(None)
-                        unit.add(extent)
+                        unit.add(extent, BATCH)
                     continue
                 if unit.parts:
                     yield unit
@@ -150,7 +155,7 @@ class Plan:
         for start, stop, hole in segments:
             offset = start
             while offset < stop:
-                length = stop - offset if hole else min(stop, offset - offset % BLOCK + BLOCK) - offset
+                length = stop - offset if hole else min(stop, offset - offset % self._block + self._block) - offset
                 handle.pending += 1
                 yield Part(extent.file, offset, length, 0, handle, hole)
                 offset += length

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
 from functools import partial
 
 from supervisor.adapters import files
@@ -16,6 +17,7 @@ from supervisor.messages import Phase
 from supervisor.transfer import blocks
 from supervisor.transfer.crew import BLOCK, Crew, buffers
 from supervisor.transfer.metainfo import Metainfo
+from supervisor.transfer.pacing import Brake
 from supervisor.transfer.stream import Extent, PieceHasher, Run, Stream
 
 READERS = 4
@@ -32,6 +34,15 @@ Tree = tuple[int, bytes]  # a directory's descriptor, and its path for messages
 
 Report = Callable[[Phase, int, int], None]  # what is being done, bytes done, bytes in all
 Stopping = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What goes with a delivery through all its steps."""
+
+    report: Report
+    stopping: Stopping
+    brake: Brake
 
 
 def copy_wrong(meta: Metainfo, piece: int) -> ProofFailed:
@@ -72,20 +83,19 @@ class Proof:
 
     def threads(self, crew: Crew, runs: Iterable[Run], *, spins: bool = False) -> list[Callable[[], None]]:
         """Return what proves the pieces, for the crew to run. A disk that spins is read by one thread at a time."""
-        self._crew = crew
         self._groups = self._stream.groups(runs, BLOCK)
         self._head: AbstractContextManager[object] = threading.Lock() if spins else nullcontext()
         memory = buffers(2 if spins else READERS)
-        return [partial(self._work, buffer) for buffer in memory]
+        return [partial(self._work, crew, buffer) for buffer in memory]
 
-    def _work(self, buffer: memoryview) -> None:
+    def _work(self, crew: Crew, buffer: memoryview) -> None:
         with ExitStack() as stack:
             directories = [stack.enter_context(files.Directories(*tree)) for tree in self._trees]
-            reader = _Reader(self._stream.meta, directories, self._where, buffer, self._head)
+            reader = _Reader(self._stream.meta, directories, self._where, buffer, self._head, crew)
             stack.callback(reader.close)
             while True:
-                with self._crew.changed:
-                    self._crew.check()
+                with crew.changed:
+                    crew.check()
                     run = next(self._groups, None)
                 if run is None:
                     return
@@ -93,7 +103,7 @@ class Proof:
                 start, end = self._stream.span(run)
                 for extent in self._stream.extents(start, end):
                     reader.read(extent, hasher)
-                with self._crew.changed:
+                with crew.changed:
                     self.done += end - start
 
 
@@ -107,7 +117,9 @@ class _Reader:
         where: Sequence[int | None],
         buffer: memoryview,
         head: AbstractContextManager[object],
+        crew: Crew,
     ) -> None:
+        self._crew = crew
         self._meta = meta
         self._head = head
         self._directories = directories
@@ -132,8 +144,9 @@ class _Reader:
                 if hole:
                     hasher.zeros(stop - start)
                     continue
-                for offset in range(start, stop, BLOCK):
-                    length = min(BLOCK, stop - offset)
+                for offset in range(start, stop, self._crew.block):
+                    length = min(self._crew.block, stop - offset)
+                    self._crew.pace(length)
                     with self._head:
                         data = blocks.read(self._descriptor, self._buffer, offset, length, direct=self._direct)
                     hasher.feed(data)
@@ -169,15 +182,15 @@ def read_back(
     trees: Sequence[Tree],
     where: Sequence[int | None],
     runs: Sequence[Run],
-    watch: tuple[Report, Stopping, Phase],
+    watch: Watch,
+    phase: Phase,
     wrong: Callable[[int], None],
 ) -> None:
     """Prove pieces as Proof does, with a crew of its own. Raise what `wrong` raises, Retryable, Refused or Stopped."""
-    report, stopping, phase = watch
     stream = Stream(meta)
     total = sum(end - start for start, end in map(stream.span, runs))
-    report(phase, 0, total)
+    watch.report(phase, 0, total)
     proof = Proof(meta, trees, where, wrong)
-    crew = Crew(stopping, lambda: report(phase, proof.done, total))
+    crew = Crew(watch.stopping, lambda: watch.report(phase, proof.done, total), watch.brake)
     spins = files.rotational(files.device_of(trees[-1][0]))
     crew.run(proof.threads(crew, runs, spins=spins))
