@@ -143,7 +143,8 @@ class Arbiter:
                     for number in signals.recv(64):
                         self._signalled(number)
                 elif key.fd in watched:
-                    self._ended(watched[key.fd], clock.now())
+                    selector.unregister(key.fd)  # before it is closed: the next child's may get the same number
+                    self._ended(watched.pop(key.fd), clock.now())
             self._turn(clock.now())
             systemd.watchdog()
 

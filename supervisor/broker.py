@@ -9,8 +9,9 @@ import contextlib
 import os
 import queue
 import signal
+from multiprocessing import AuthenticationError, util
 from multiprocessing.context import ForkServerContext
-from multiprocessing.managers import BaseManager, BaseProxy
+from multiprocessing.managers import BaseManager, BaseProxy, RemoteError, Server
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
@@ -18,7 +19,8 @@ from supervisor.adapters import processes
 
 ADDRESS = "run/broker"  # relative to the state directory, where every process of ours works: sun_path holds 108 bytes
 RESULTS = "results"
-LOST = (ConnectionError, EOFError, FileNotFoundError)  # what a call raises when the Manager is not there
+# What a call raises when the Manager is not there, dies in the middle of it, or is another one by now.
+LOST = (OSError, EOFError, RemoteError)
 
 
 class Mailbox(Protocol):
@@ -38,8 +40,33 @@ def _queue(name: str) -> "queue.Queue[Any]":
     return _queues.setdefault(name, queue.Queue())
 
 
+class _Server(Server):
+    """The Manager's side."""
+
+    def accepter(self) -> None:
+        """Take connections; one who is killed in the middle of the handshake must not end that for the others."""
+        while True:
+            with contextlib.suppress(EOFError, AuthenticationError):
+                super().accepter()
+
+
 class _QueueProxy(BaseProxy):
+    """One queue, over a connection of its own.
+
+    BaseProxy would share one connection among all proxies that ever had this address, also those of a Manager that has
+    died; and on being collected it connects to the Manager, which deadlocks in the middle of another handshake.
+    """
+
     _exposed_ = ("get", "put")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  (as BaseProxy has them)
+        super().__init__(*arguments, **options)
+        self._tls = util.ForkAwareLocal()
+        self._connect()  # type: ignore[attr-defined]  # to this Manager, not to the next
+
+    def _incref(self) -> None:
+        super()._incref()  # type: ignore[misc]
+        self._close.cancel()  # type: ignore[attr-defined]  # the queues stay as long as the Manager does
 
     def get(self) -> Any:  # noqa: ANN401
         return self._callmethod("get")
@@ -50,6 +77,8 @@ class _QueueProxy(BaseProxy):
 
 class Broker(BaseManager):
     """The Manager, as its owner and as its clients see it."""
+
+    _Server = _Server
 
     def mailbox(self, name: str) -> Mailbox:
         """Given a queue's name, return it; it is made on first use. Raise one of LOST if the Manager is away."""

@@ -2,8 +2,14 @@
 
 import contextlib
 import os
+import signal
 import threading
+import time
 from multiprocessing import parent_process
+
+from supervisor.adapters import clock
+
+_POLL = 0.002  # seconds
 
 
 def die_with_parent() -> None:
@@ -37,13 +43,13 @@ def start_time(pid: int) -> float | None:
 def end(pid: int, started: float | None, patience: float = 5.0) -> None:
     """Given a pid and when it started, kill that process, if it is still that one, and wait until it is gone.
 
-    Wait no longer than the patience (seconds): one that sleeps in a disk's driver cannot be killed.
+    Wait no longer than the patience (seconds): one that sleeps in a disk's driver cannot be killed. A zombie is gone:
+    where pid 1 is no init, as in many a container, one that lost its parent stays one for ever.
     """
-    import psutil  # noqa: PLC0415  (as above)
-
     if started is None or start_time(pid) != started:
         return
-    with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-        process = psutil.Process(pid)
-        process.kill()
-        process.wait(patience)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    deadline = clock.monotonic() + patience
+    while start_time(pid) == started and clock.monotonic() < deadline:
+        time.sleep(_POLL)
