@@ -249,6 +249,24 @@ def device_of(path: bytes | int) -> int:
     return os.stat(path).st_dev
 
 
+def spins(descriptor: int) -> bool:
+    """Say whether a file or directory lies on a disk that spins.
+
+    Btrfs and others number their files' devices themselves (st_dev); what was mounted is then told by the mount table
+    (proc(5): mnt_id in fdinfo, mountinfo).
+    """
+    device = os.fstat(descriptor).st_dev
+    if os.major(device):
+        return rotational(device)
+    with suppress(OSError, StopIteration, IndexError):
+        with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
+            mount = next(line.split()[1] for line in file if line.startswith(b"mnt_id:"))
+        with open("/proc/self/mountinfo", "rb") as file:
+            line = next(line for line in file if line.split(maxsplit=1)[0] == mount)
+        return rotational(os.stat(line.partition(b" - ")[2].split()[1]).st_rdev)
+    return False
+
+
 def rotational(device: int) -> bool:
     """Say whether a device number belongs to a disk that spins. Unknown (network, memory): no.
 

@@ -87,7 +87,7 @@ class Filling:
         surveying.check_space(self._meta, self._survey, allocated, self._partial[0], self._partial[1])
         there = self._others(lacking)
         wrong: list[int] = []
-        spins = files.rotational(files.device_of(self._partial[0]))
+        spins = files.spins(self._partial[0])
         if lacking and not spins:
             self._copy(lacking, there, wrong, watch)
         elif there:

@@ -192,5 +192,5 @@ def read_back(
     watch.report(phase, 0, total)
     proof = Proof(meta, trees, where, wrong)
     crew = Crew(watch.stopping, lambda: watch.report(phase, proof.done, total), watch.brake)
-    spins = files.rotational(files.device_of(trees[-1][0]))
+    spins = files.spins(trees[-1][0])
     crew.run(proof.threads(crew, runs, spins=spins))

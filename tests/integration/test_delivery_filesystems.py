@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.adapters import syscalls
+from supervisor.adapters import files, syscalls
 from supervisor.errors import Refused, Retryable
 from supervisor.messages import Phase
 from supervisor.transfer import delivery
@@ -87,6 +87,26 @@ def test_wrong_data_that_is_shared_is_the_ssds(tmp_path, loop_mount):
         file.write(b"wrong")
     with pytest.raises(ProofFailed, match="SSD data wrong at piece 0"):
         box.deliver()
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "btrfs"])
+@pytest.mark.parametrize("turns", [True, False])
+def test_a_disk_that_spins_is_known_by_its_file_system_and_gets_the_same_copy(tmp_path, loop_mount, filesystem, turns):
+    box = Box(tmp_path, hdd=loop_mount("disk", filesystem, 128))
+    source = subprocess.run(["findmnt", "-no", "SOURCE", box.hdd], check=True, capture_output=True, text=True).stdout
+    Path(f"/sys/block/{os.path.basename(source.strip())}/queue/rotational").write_text("1" if turns else "0")
+    descriptor = os.open(box.hdd, os.O_RDONLY)
+    try:
+        assert files.spins(descriptor) is turns
+    finally:
+        os.close(descriptor)
+    box.add(SIZES)
+    box.deliver()
+    assert box.on_hdd() == box.on_ssd()
+    os.rename(box.destination, box.partial)
+    os.truncate(box.partial / "film.mkv", 10_000_000)
+    assert 0 < box.deliver().bytes_written < 12_000_000
+    assert box.on_hdd() == box.on_ssd()
 
 
 # -- the proof is of the device ---------------------------------------------------------------------------------------

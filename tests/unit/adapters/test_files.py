@@ -74,6 +74,18 @@ def test_a_cache_of_directories_holds_few_and_opens_all(tmp_path, top):
     assert len(list(tmp_path.rglob("file"))) == 200
 
 
+@pytest.mark.parametrize("way", ["open", "open_direct"])
+def test_a_file_is_never_opened_or_made_through_a_symlink(tmp_path, top, way):
+    (tmp_path / "outside").write_text("precious")
+    (tmp_path / "in").mkdir()
+    for name, target in (("there", "outside"), ("dangling", "new")):
+        (tmp_path / "in" / name).symlink_to(tmp_path / target)
+        with files.Directories(top, b"/t") as directories, pytest.raises(OSError, match="symbolic") as caught:
+            getattr(directories, way)((b"in", os.fsencode(name)), os.O_WRONLY | os.O_CREAT)
+        assert isinstance(files.failure(caught.value, b"x"), Refused)
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_a_rename_never_replaces(tmp_path, top, kind):
     for name in ("old", "new"):
