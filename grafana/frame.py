@@ -38,11 +38,8 @@ _WIDTH = 24
 _SOURCE = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _TAG = "seedcache"
 MARKS = (
-    (
-        "Supervisor started",
-        "blue",
-        f"changes(seedcache_process_start_time_seconds{{{SELECTORS}}}[$__rate_interval]) > 0",
-    ),
+    # The value is the time: a change in a range is not seen when Prometheus got no answer for as long as that.
+    ("Supervisor started", "blue", f"1000 * seedcache_process_start_time_seconds{{{SELECTORS}}}"),
     (
         "Worker replaced",
         "orange",
@@ -79,7 +76,8 @@ def build(board: Board) -> dict[str, Any]:
         mark = (
             dashboard.AnnotationQuery().name(name).datasource(_SOURCE).enable(enable=True).icon_color(color).expr(expr)
         )
-        built = built.annotation(mark.title_format(name).tag_keys("instance,role").step("60s"))
+        mark = mark.title_format(name).tag_keys("instance,role").step("60s")
+        built = built.annotation(mark.use_value_for_time(use_value_for_time=expr.startswith("1000 *")))
     for panel, place in zip(board.panels, _places(board.panels), strict=True):
         built = built.with_panel(_panel(panel).grid_pos(place))
     return dict(json.loads(json.dumps(built.build(), cls=JSONEncoder)))
