@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
+from supervisor import spool
 from supervisor.jobs import Event, Job, Notice, State
 from supervisor.journal import Journal, place
 from tests.support.rtorrents import until
@@ -133,6 +136,38 @@ class SupervisorProcess:
     def worker(self, name: str) -> dict[str, Any]:
         return next(worker for worker in self.crew() if worker["name"] == name)
 
+    def copying(self, job_hash: str) -> bool:
+        """Say whether a copier has written some of the torrent, and not all."""
+        return any(
+            worker["hash"] == job_hash and worker["phase"] == "copy" and 0 < worker["done"] < worker["total"]
+            for worker in self.crew()
+        )
+
+    def fork_server(self) -> psutil.Process:
+        """The process that all workers and the Manager are forked from."""
+        children = psutil.Process(self.pid).children()
+        return next(child for child in children if "forkserver" in " ".join(child.cmdline()))
+
+    def manager(self) -> psutil.Process:
+        """The multiprocessing.Manager."""
+        workers = {worker["pid"] for worker in self.crew()}
+        return next(child for child in self.fork_server().children() if child.pid not in workers)
+
+    def victim(self, name: str) -> psutil.Process:
+        """A process by name: parent, forkserver, manager, or a worker's name."""
+        if name == "parent":
+            return psutil.Process(self.pid)
+        if name in ("forkserver", "manager"):
+            return self.fork_server() if name == "forkserver" else self.manager()
+        return psutil.Process(self.worker(name)["pid"])
+
+    def cpu_seconds(self) -> float:
+        """CPU time that all its processes have used so far."""
+        return sum(
+            process.cpu_times().user + process.cpu_times().system
+            for process in (psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True))
+        )
+
     def get(self, path: str) -> tuple[int, str]:
         """One HTTP request."""
         try:
@@ -192,6 +227,10 @@ class SupervisorProcess:
     def submit(self, job_hash: str, event: str = "finished") -> None:
         """As rTorrent's hook does."""
         subprocess.run([SUBMIT, "-d", str(self.state), "-e", event, job_hash], check=True)
+
+    def ask(self, subject: str, event: str) -> None:
+        """As the commands do: `relocate`, `verify`, `retry`, `cancel`; `process`, `clear`, `space` of "all"."""
+        spool.write(str(self.state), subject, event)
 
     def run(self, *words: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command of seedcache on the same settings."""
