@@ -35,7 +35,7 @@ class Fleet:
         # A fork server: children share the pages of what is loaded once, and no thread of the parent is forked into
         # them. `fork` would copy the parent's threads' locks; `spawn` would load everything once for each worker.
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["supervisor.workers.loop"])
+        self._context.set_forkserver_preload(["supervisor.workers.preload"])
         self._given = given
         self._generation = 0
         self._children: dict[str, _Child] = {}
