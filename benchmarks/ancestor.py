@@ -4,6 +4,7 @@ import hashlib
 import mmap
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,9 +30,7 @@ def main() -> int:
     how, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     shutil.copytree(source, target)
     if how != "size":
-        descriptor = os.open(target, os.O_RDONLY)
-        os.sync() if descriptor < 0 else os.system(f"sync -f '{target}'")
-        os.close(descriptor)
+        subprocess.run(["sync", "-f", target], check=True)
     buffer = mmap.mmap(-1, BLOCK)
     for path in sorted(source.rglob("*")):
         if path.is_file():
