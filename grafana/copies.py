@@ -195,6 +195,34 @@ PANELS = (
         ),
     ),
     Panel(
+        id=19,
+        kind=Kind.LINES,
+        title="Held back on purpose",
+        text="Seconds in each second that copies waited for COPY_RATE_LIMIT or because the disks were under pressure, "
+        "and how many torrents wait only because their disk has WRITERS_PER_DEVICE copies already. If the queue grows, "
+        "these are the settings to look at.",
+        unit="short",
+        queries=(
+            Query(
+                "sum by (reason) (rate(seedcache_copy_held_back_seconds_total{@}[$__rate_interval]))", "{{reason}}"
+            ),
+            Query("seedcache_copies_waiting_for_device{@}", "{{instance}} waiting for the device"),
+        ),
+    ),
+    Panel(
+        id=18,
+        kind=Kind.LINES,
+        title="Copies not read back yet",
+        text="Published copies that were proven only as they were read from the SSD, and whether PROOF wants it so. "
+        "They "
+        "are read back when no copy waits, and in any case before their SSD data is removed.",
+        unit="short",
+        queries=(
+            Query("seedcache_unproven_copies{@}", "{{instance}}"),
+            Query("seedcache_late_proof_enabled{@}", "{{instance}} PROOF is before-removal"),
+        ),
+    ),
+    Panel(
         id=16,
         kind=Kind.BARS,
         title="Longest in a state",

@@ -74,6 +74,11 @@ READINGS = (
         lambda s: {state.value: s.oldest.get(state.value, 0.0) for state in State},
     ),
     _one("queue_jobs", "Jobs that want a copy worker and have none.", lambda s: s.queue_depth),
+    _one(
+        "copies_waiting_for_device",
+        "Jobs that only WRITERS_PER_DEVICE keeps from a copy worker that is free.",
+        lambda s: s.waiting_for_device,
+    ),
     _one("queue_oldest_timestamp_seconds", "Since when the oldest of them waits; 0: none.", lambda s: s.oldest_queued),
     _each(
         "step_waiting_since_timestamp_seconds",
@@ -142,9 +147,15 @@ READINGS = (
     ),
     _one(
         "verification_enabled",
-        "1: copies are read back from the device before they are published.",
+        "1: copies are read back from the device; 0: only before their SSD data is removed.",
         lambda s: s.read_back,
     ),
+    _one(
+        "late_proof_enabled",
+        "1: copies are published first and read back later (PROOF); 0: read back first.",
+        lambda s: s.late_proof,
+    ),
+    _one("unproven_copies", "Copies that are published and were not read back yet.", lambda s: s.unproven),
     _one("rtorrent_reachable", "1: rTorrent answered the last call.", lambda s: s.rtorrent.reachable),
     _one("rtorrent_changed_timestamp_seconds", "Since when it answers, or does not.", lambda s: s.rtorrent.since),
     _one(

@@ -33,6 +33,7 @@ class View:
         self.settings = settings
         self.journal_error = ""
         self.draining = False
+        self.waiting_for_device = 0
         self._board, self._crew, self._relief, self._inquirer = board, crew, relief, inquirer
         self._started = processes.start_time(os.getpid()) or 0.0
         self._version = importlib.metadata.version("seedcache")
@@ -103,6 +104,7 @@ class View:
             jobs={str(state): count for state, count in self._board.counts.items()},
             oldest=oldest,
             queue_depth=queued,
+            waiting_for_device=self.waiting_for_device,
             oldest_queued=oldest_queued,
             notices={str(state): sum(notice.state is state for notice in notices) for state in Telling},
             waiting_since=waiting,
@@ -114,6 +116,8 @@ class View:
             relocations_planned=self._relief.planned,
             verdicts=self._relief.verdicts,
             read_back=self.settings.verification_enabled,
+            late_proof=self.settings.proof == "before-removal",
+            unproven=len(self._board.unproven),
         )
 
     def _journal_bytes(self) -> int:

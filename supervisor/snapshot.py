@@ -63,6 +63,7 @@ class Snapshot:
     jobs: dict[str, int] = field(default_factory=dict)  # state -> how many; every state is there
     oldest: dict[str, float] = field(default_factory=dict)  # state -> unix seconds since the oldest living job is in it
     queue_depth: int = 0  # jobs that want a copy worker and have none
+    waiting_for_device: int = 0  # those of them that only WRITERS_PER_DEVICE keeps from a worker that is free
     oldest_queued: float = 0.0  # unix seconds of the oldest of them; 0: none
     notices: dict[str, int] = field(default_factory=dict)  # "pending", "failed" -> how many
     waiting_since: dict[str, float] = field(default_factory=dict)  # copy, notify, relocate -> oldest, unix seconds
@@ -74,6 +75,8 @@ class Snapshot:
     relocations_planned: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)  # of the last plan: an Action or "kept" -> how many torrents
     read_back: bool = True  # VERIFICATION_ENABLED
+    late_proof: bool = False  # PROOF is before-removal
+    unproven: int = 0  # copies that are published and were not read back yet
 
 
 def to_json(snapshot: Snapshot) -> bytes:

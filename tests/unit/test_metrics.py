@@ -44,6 +44,8 @@ BUSY = replace(
     low_space=True,
     relocations_planned=6,
     read_back=False,
+    late_proof=True,
+    unproven=3,
 )
 
 
@@ -142,6 +144,7 @@ def test_a_snapshot_is_read_when_it_is_asked_for():
     assert (found["seedcache_spool_entries"], found["seedcache_at_risk_bytes"]) == (4, 55)
     assert (found["seedcache_space_low"], found["seedcache_space_threshold_bytes"]) == (1, 500)
     assert (found["seedcache_verification_enabled"], found["seedcache_relocations_planned"]) == (0, 6)
+    assert (found["seedcache_late_proof_enabled"], found["seedcache_unproven_copies"]) == (1, 3)
     assert found["seedcache_rtorrent_reachable"] == 1
     assert found["seedcache_rtorrent_back_off_seconds"] == 8
     assert found["seedcache_journal_size_bytes"] == 8192
