@@ -178,8 +178,13 @@ def _run(options: "Namespace") -> int:
     from functools import partial
 
     from supervisor import arbiter
+    from supervisor.apart import load_apart
 
-    return arbiter.run(_settings(options), partial(_settings, options))
+    environ = _environ(options)
+    file = options.config or environ.get("SEEDCACHE_CONFIG")
+    # Absolute: it is read again on SIGHUP, when the supervisor works in another directory.
+    load = partial(load_apart, file and os.path.abspath(file), environ)
+    return arbiter.run(load(), load)
 
 
 def _status(options: "Namespace") -> int:
