@@ -203,9 +203,7 @@ PANELS = (
         "these are the settings to look at.",
         unit="short",
         queries=(
-            Query(
-                "sum by (reason) (rate(seedcache_copy_held_back_seconds_total{@}[$__rate_interval]))", "{{reason}}"
-            ),
+            Query("sum by (reason) (rate(seedcache_copy_held_back_seconds_total{@}[$__rate_interval]))", "{{reason}}"),
             Query("seedcache_copies_waiting_for_device{@}", "{{instance}} waiting for the device"),
         ),
     ),

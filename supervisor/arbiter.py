@@ -166,6 +166,7 @@ class Arbiter:
         for worker in self._dispatcher.desk.to_stop:
             self._fleet.terminate(worker)
         self._dispatcher.desk.to_stop.clear()
+        self._view.waiting_for_device = self._dispatcher.scheduler.waiting_for_device
         self._view.turned(now, changed=bool(messages))
 
     def _collect(self) -> list[Message]:

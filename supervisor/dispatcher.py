@@ -138,6 +138,8 @@ class Dispatcher:
                 self._crew.up(worker, pid, now)
             case Progress():
                 self._crew.progress(message, now)
+                for reason, seconds in message.held:
+                    self._board.then(partial(self._metrics.held_back, reason, seconds))
             case Done(worker, token, result):
                 self._done(self._crew.finish(worker, token, now), result, now)
             case WorkerLost(worker, reason):

@@ -45,7 +45,9 @@ class Copy:
     destination: bytes  # directory below `hdd` that shall hold them (d.directory after the switch)
     ssd: Place
     hdd: Place
-    read_back: bool  # False: VERIFICATION_ENABLED is off
+    read_back: bool  # False: it is published unread (PROOF, VERIFICATION_ENABLED)
+    rate: int = 0  # bytes a second at most; 0: no limit
+    pressure: float = 0.0  # percent of IO pressure above which it slows down; 0: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Prove:
     metainfo: bytes
     destination: bytes
     hdd: Place
+    rate: int = 0  # as Copy
+    pressure: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,7 @@ class Progress:
     phase: Phase
     done: int  # bytes
     total: int  # bytes
+    held: tuple[tuple[str, float], ...] = ()  # why it was held back since the last report, and for how many seconds
 
 
 @dataclass(frozen=True, slots=True)

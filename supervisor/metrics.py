@@ -103,6 +103,11 @@ class Metrics:
             service=SERVICES,
             outcome=OUTCOMES,
         )
+        self._held = counter(
+            "copy_held_back_seconds",
+            "Time in which copies and proofs waited on purpose: for COPY_RATE_LIMIT, or under IO pressure.",
+            reason=("rate", "pressure"),
+        )
         self._restarts = counter("worker_restarts", "Processes that died and were replaced.", role=(*ROLES, "broker"))
         self._calls = histogram(
             "rtorrent_call_duration_seconds", "Time of calls to rTorrent, failed ones too.", _CALL_SECONDS
@@ -193,6 +198,10 @@ class Metrics:
             self._last.labels("notify").set(clock.now())
         else:
             self.failed("notify", final=outcome == "failed")
+
+    def held_back(self, reason: str, seconds: float) -> None:
+        """A copy waited on purpose, for so many seconds; reason is rate or pressure."""
+        self._held.labels(reason).inc(seconds)
 
     def worker_lost(self, role: str) -> None:
         """A worker (copier, space, notifier) or the broker died and is replaced."""

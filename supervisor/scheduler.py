@@ -26,6 +26,12 @@ class Scheduler:
         self.ready: dict[str, bool] = {}
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
         self._tokens = itertools.count(1)
+        self._held_by_device = False
+
+    @property
+    def waiting_for_device(self) -> int:
+        """How many torrents could be copied but for the writers that their device has already."""
+        return len(self.ready) if self._held_by_device else 0
 
     def schedule(self, now: float, settings: Settings) -> None:
         """Given the time and the settings, assign what can be done now."""
@@ -41,8 +47,10 @@ class Scheduler:
             _device(task.hdd.path) for task in self._crew.tasks().values() if isinstance(task, Copy | Prove)
         )
         device = _device(self._relief.hdd.path)
+        self._held_by_device = False
         for worker in list(self._crew.idle(COPIER)):
-            if writing[device] >= settings.writers_per_device:
+            self._held_by_device = writing[device] >= settings.writers_per_device
+            if self._held_by_device:
                 return
             task = self._next_proof(settings) or self._next_copy(now, settings) or self._late_proof(now, settings)
             if task is None:
@@ -58,8 +66,7 @@ class Scheduler:
             self._board.then(partial(self._relief.to_prove.pop, job_hash, None))
             job = self._board.get(job_hash)
             if job is not None and job.proof is not Proof.NONE:
-                path = metainfo_path(settings.state_dir, job.hash)
-                return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.hdd)
+                return self._prove(job, settings)
         return None
 
     def _late_proof(self, now: float, settings: Settings) -> Prove | None:
@@ -70,8 +77,7 @@ class Scheduler:
                 if job is None or job.proof is not Proof.SOURCE:  # as it is staged, not as it stands
                     continue
                 if job.due <= now and not self._busy(job_hash):
-                    path = metainfo_path(settings.state_dir, job.hash)
-                    return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.hdd)
+                    return self._prove(job, settings)
         return None
 
     def _next_copy(self, now: float, settings: Settings) -> Copy | Prove | None:
@@ -85,8 +91,7 @@ class Scheduler:
                 continue
             self._board.put(job.to(State.COPYING, now), now)
             if self.ready[job_hash]:
-                path = metainfo_path(settings.state_dir, job.hash)
-                return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.hdd)
+                return self._prove(job, settings)
             return Copy(
                 next(self._tokens),
                 job.hash,
@@ -96,8 +101,13 @@ class Scheduler:
                 self._relief.ssd,
                 self._relief.hdd,
                 settings.verification_enabled and settings.proof == "before-publish",
+                *_pace(settings),
             )
         return None
+
+    def _prove(self, job: Job, settings: Settings) -> Prove:
+        path = metainfo_path(settings.state_dir, job.hash)
+        return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.hdd, *_pace(settings))
 
     def _relocations(self, now: float, settings: Settings) -> None:
         for worker in list(self._crew.idle(SPACE)):
@@ -147,6 +157,10 @@ class Scheduler:
             if job is not None:
                 self._crew.assign(worker, table.task(next(self._tokens), job, notice.service, settings), now)
                 self._metrics.attempt("notify")
+
+
+def _pace(settings: Settings) -> tuple[int, float]:
+    return int(settings.copy_rate_limit * 1024**2), settings.pressure_limit
 
 
 def _device(path: bytes) -> int:

@@ -92,6 +92,15 @@ class Settings:
         "in any case before its SSD data goes.",
         "before-publish",
     )
+    copy_rate_limit: float = _setting(
+        forms.number(0), "The most that one copy reads in a second, in MiB (1024^2 bytes). 0: as fast as it can.", 0.0
+    )
+    pressure_limit: float = _setting(
+        forms.number(0),
+        "Copies slow down while all tasks of the machine wait for IO in more than this percent of the time "
+        "(`full avg10` in /proc/pressure/io). 0: never.",
+        0.0,
+    )
     copy_nice: int = _setting(forms.whole(0, 19), "Niceness of the copy workers, see nice(1).", 10)
     copy_io_priority: str = _setting(
         forms.one_of("normal", "low", "idle"),

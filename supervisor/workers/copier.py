@@ -1,11 +1,15 @@
 """The copy worker: copies and proves, and reads published copies back. Needs no rTorrent."""
 
 import os
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from supervisor.adapters import syscalls
-from supervisor.messages import Copy, Phase, Prove, Result, Task
+from supervisor.messages import Copy, Prove, Result, Task
 from supervisor.transfer import delivery
+from supervisor.transfer.pacing import Pace
+
+if TYPE_CHECKING:
+    from supervisor.workers.loop import Worker
 
 _BEST_EFFORT, _IDLE, _LOWEST = 2, 3, 7  # ioprio_set(2)
 
@@ -17,11 +21,13 @@ def be_kind(nice: int, io_priority: str) -> None:
         syscalls.io_priority(_IDLE if io_priority == "idle" else _BEST_EFFORT, _LOWEST if io_priority == "low" else 0)
 
 
-def work(task: Task, report: Callable[[Phase, int, int], None], stopping: Callable[[], bool]) -> Result:
+def work(task: Task, worker: "Worker") -> Result:
     """Given a task, do it and return what came of it. Raise SeedcacheError."""
     match task:
         case Copy():
-            return delivery.deliver(task, report, stopping)
+            pace = Pace(task.rate, task.pressure, worker.held)
+            return delivery.deliver(task, worker.report, worker.stopping, pace)
         case Prove():
-            return delivery.prove(task, report, stopping)
+            pace = Pace(task.rate, task.pressure, worker.held)
+            return delivery.prove(task, worker.report, worker.stopping, pace)
     raise TypeError(task)

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +25,9 @@ _PROGRESS_EVERY = 0.5  # seconds
 _RECONNECT_EVERY = 0.05  # seconds; the parent replaces a Manager at once
 
 
-# What a kind of worker does: given a task, a way to report and a way to ask whether to stop, do it and return what came
-# of it. Raises SeedcacheError.
-Work = Callable[[Task, Callable[[Phase, int, int], None], Callable[[], bool]], Result]
+# What a kind of worker does: given a task and the worker, to report to and to ask whether to stop, do it and return
+# what came of it. Raises SeedcacheError.
+Work = Callable[[Task, "Worker"], Result]
 
 
 class Worker:
@@ -38,6 +39,8 @@ class Worker:
         self._busy = False
         self._token = 0
         self._told = 0.0
+        self._held: dict[str, float] = {}
+        self._lock = threading.Lock()
         self._connect()
 
     def stop(self, _signal: int, _frame: object) -> None:
@@ -68,7 +71,7 @@ class Worker:
 
     def _do(self, task: Task) -> Result:
         try:
-            return self._work(task, self._progress, lambda: self._stopping)
+            return self._work(task, self)
         except Stopped:
             return Failed("stopped at a safe point", retry=True, counts=False)
         except TorrentGone as error:
@@ -89,12 +92,24 @@ class Worker:
             log.exception("action=unexpected hash=%s", task.hash)
             return Failed(f"unexpected {type(error).__name__}: {error}; please report this", retry=True)
 
-    def _progress(self, phase: Phase, done: int, total: int) -> None:
+    def stopping(self) -> bool:
+        """Say whether the task is to be left at the next safe point."""
+        return self._stopping
+
+    def held(self, why: str, seconds: float) -> None:
+        """Count the time in which the task was held back on purpose; from any thread."""
+        with self._lock:
+            self._held[why] = self._held.get(why, 0.0) + seconds
+
+    def report(self, phase: Phase, done: int, total: int) -> None:
+        """Tell how far the task is, now and then; from any thread."""
         now = time.monotonic()
         if now - self._told >= _PROGRESS_EVERY or done >= total:
             self._told = now
             with contextlib.suppress(*broker.LOST):  # the next one will do; only the answer has to arrive
-                self._reports.put(Progress(self._name, self._token, phase, done, total))
+                with self._lock:
+                    held, self._held = tuple(self._held.items()), {}
+                self._reports.put(Progress(self._name, self._token, phase, done, total, held))
 
     def _say(self, report: Report) -> None:
         while True:
@@ -149,7 +164,7 @@ def _work_of(role: str, given: Circumstances) -> Work:
     if role == "space":
         from supervisor.workers import space  # noqa: PLC0415
 
-        return space.worker(given.lock_dir)
+        return space.work_under(given.lock_dir)
     from supervisor.workers import notifier  # noqa: PLC0415
 
     return notifier.work

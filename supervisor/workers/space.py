@@ -2,35 +2,50 @@
 
 import os
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from supervisor.adapters import locks
 from supervisor.adapters.rtorrent import RTorrent
+from supervisor.errors import Stopped
 from supervisor.messages import Phase, Relocate, Relocated, Result, Task
 from supervisor.transfer import metainfo, removing, switching
 
+if TYPE_CHECKING:
+    from supervisor.workers.loop import Work, Worker
 
-def worker(lock_dir: str) -> Callable[[Task, Callable[[Phase, int, int], None], Callable[[], bool]], Result]:
+
+def work_under(lock_dir: str) -> "Work":
     """Given the directory of the locks, return what does the tasks."""
     lock = os.path.join(lock_dir, "space.lock")
 
-    def work(task: Task, report: Callable[[Phase, int, int], None], _stopping: Callable[[], bool]) -> Result:
+    def work(task: Task, worker: "Worker") -> Result:
         if not isinstance(task, Relocate):
             raise TypeError(task)
         with locks.hold(lock):
-            return _relocate(task, report)
+            return _relocate(task, worker)
 
     return work
 
 
-def _relocate(task: Relocate, report: Callable[[Phase, int, int], None]) -> Relocated:
+def _relocate(task: Relocate, worker: "Worker") -> Relocated:
     rtorrent = RTorrent(task.scgi_url, task.rpc_timeout)
     torrent = metainfo.read(task.metainfo, task.hash)
     listed = [(file.path, file.size) for file in torrent.files]
     # rTorrent may reach the SSD through a symlink; it is put back to where it says it is.
     seen = rtorrent.torrent(task.hash).directory
     source = seen if os.path.realpath(seen) == task.source else task.source
-    report(Phase.SWITCH, 0, 0)
-    switched = switching.switch(rtorrent, task.hash, source, task.destination, listed, time.sleep)
-    removed = removing.remove(task, lambda: switching.confirm(rtorrent, task.hash, task.destination), report)
+    worker.report(Phase.SWITCH, 0, 0)
+
+    def pause(seconds: float) -> None:
+        if worker.stopping():  # what was begun is found by the next attempt, wherever it was left
+            raise Stopped
+        time.sleep(seconds)
+
+    def confirm() -> None:
+        if worker.stopping():
+            raise Stopped
+        switching.confirm(rtorrent, task.hash, task.destination)
+
+    switched = switching.switch(rtorrent, task.hash, source, task.destination, listed, pause)
+    removed = removing.remove(task, confirm, worker.report)
     return Relocated(switched.outage_seconds, removed)
