@@ -4,6 +4,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from supervisor.transfer.metainfo import DIGEST, Metainfo
@@ -74,6 +75,14 @@ def runs_of(pieces: Iterable[int]) -> list[Run]:
     return found
 
 
+@lru_cache(maxsize=4)
+def _digest_of_zeros(length: int) -> bytes:
+    found = hashlib.sha1(usedforsecurity=False)
+    for start in range(0, length, len(_ZEROS)):
+        found.update(_ZEROS[: length - start])
+    return found.digest()
+
+
 class PieceHasher:
     """Is fed the stream from the start of a piece on, and compares each piece with the torrent when it is full."""
 
@@ -81,7 +90,6 @@ class PieceHasher:
         """Given the first piece to come; `wrong` is called with each piece that does not match."""
         self._meta = meta
         self._wrong = wrong
-        self._zero_digest = b""
         self._begin(piece)
 
     def _begin(self, piece: int) -> None:
@@ -100,21 +108,17 @@ class PieceHasher:
                 self._compare(self._hash.digest())
 
     def zeros(self, length: int) -> None:
-        """Take so many zero bytes; whole pieces of them cost nothing after the first."""
+        """Take so many zero bytes; whole pieces of them cost nothing after the first of their length."""
         while length:
-            if self._left == self._size == self._meta.piece_length <= length and self._zero_digest:
-                length -= self._left
-                self._compare(self._zero_digest)
-                continue
-            whole, piece = self._left == self._size == self._meta.piece_length <= length, self._hash
             todo = min(length, self._left)
             length -= todo
+            if todo == self._size:
+                self._compare(_digest_of_zeros(todo))
+                continue
             while todo:
                 part = _ZEROS[:todo]
                 todo -= len(part)
                 self.feed(part)
-            if whole:
-                self._zero_digest = piece.digest()
 
     def _compare(self, digest: bytes) -> None:
         at = self._piece * DIGEST

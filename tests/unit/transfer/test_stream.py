@@ -93,6 +93,17 @@ def test_a_hole_of_many_pieces_is_right_where_the_torrent_has_zeros():
     assert wrong == []
 
 
+def test_whole_pieces_of_a_hole_are_hashed_once_for_all_readers(monkeypatch):
+    """A sparse file must not cost the SHA-1 of its whole length; each group of pieces has a hasher of its own."""
+    meta, _, _ = make([100_000], 1000, zeros={0})
+    PieceHasher(meta, 0, lambda _: None).zeros(1000)
+    monkeypatch.setattr("supervisor.transfer.stream._ZEROS", memoryview(b"not zeros, if anybody hashes them" * 40))
+    wrong = []
+    for piece in range(100):
+        PieceHasher(meta, piece, wrong.append).zeros(1000)
+    assert wrong == []
+
+
 def test_a_hole_is_wrong_where_the_torrent_has_bytes():
     meta, _, _ = make([100, 1000], 100, zeros={1})
     wrong = []
