@@ -1,6 +1,7 @@
 """A whole seedbox on real parts: two small file systems, a client rTorrent with the hook, a seeder, a supervisor."""
 
 import contextlib
+import errno
 import os
 import subprocess
 import tempfile
@@ -53,11 +54,17 @@ def slowly_written(where: Path, mib_per_second: float) -> Iterator[None]:
 
 
 def fill(where: Path, leave: int) -> Path:
-    """Write a file that leaves so many bytes of a file system free; return it."""
+    """Write a file that leaves so many bytes of a file system free, or next to none; return it."""
     ballast = where / "ballast"
+    step = free(where)
     with ballast.open("ab") as file:
-        while (extra := free(where) - leave) > 0:
-            os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), extra)
+        while step >= 1024 and (extra := min(step, free(where) - leave)) > 0:
+            try:
+                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), extra)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                step //= 2  # the file's own extents need room, too
             os.fsync(file.fileno())
     return ballast
 
