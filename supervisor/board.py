@@ -33,7 +33,7 @@ class Board:
             for notice in journal.notices(state)
         }
         self.counts: dict[State, int] = dict.fromkeys(State, 0)
-        self.counts |= {state: count for state, (count, _, _) in journal.counts().items()}
+        self.counts |= journal.counts()
         self.moving: dict[str, Job] = {}  # the living ones but those that rest on both disks
         self.cached: dict[str, Job] = {}  # those, the longest cached first
         self._relocating: set[str] = set()

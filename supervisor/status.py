@@ -56,7 +56,7 @@ def gather(state_dir: str, now: float) -> View:
             state_dir,
             seen,
             dict.fromkeys((state.value for state in State), 0)
-            | {state.value: count for state, (count, _, _) in journal.counts().items()},
+            | {state.value: count for state, count in journal.counts().items()},
             tuple(journal.jobs([State.SUBMITTED], _SHOWN)),
             tuple(journal.jobs([State.WAITING], _SHOWN)),
             tuple(journal.jobs([State.FAILED], _SHOWN)),
