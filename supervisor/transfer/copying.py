@@ -73,6 +73,7 @@ class Copying:
                 flushing = [] if self._sync_each else [self._flush]
                 self._crew.run([self._hash, *flushing, *[self._work] * WORKERS, *beside])
             finally:
+                self._ring.clear()  # the read-back brings its own buffers
                 for handle in self._plan.open:  # after an error or a stop
                     with suppress(OSError):
                         if handle.plain is not None:
