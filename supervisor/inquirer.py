@@ -5,16 +5,16 @@ One question at a time, and none while rTorrent is known to be away: then it is 
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from supervisor.adapters import clock, durable
+from supervisor.adapters import clock, durable, session
 from supervisor.errors import RTorrentUnreachable, SeedcacheError, TorrentGone
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import RTorrent, Torrent
+    from supervisor.adapters.rtorrent import Torrent
 
 _T = TypeVar("_T")
 _MANY = (
@@ -131,7 +131,7 @@ class Inquirer(threading.Thread):
 
         rtorrent = RTorrent(*where)
         if survey or len(hashes) >= _MANY:
-            torrents = [resolved(torrent) for torrent in self._timed(rtorrent.torrents)]
+            torrents = all_resolved(self._timed(rtorrent.torrents))
             with self._changed:
                 self._survey = False
             if survey:
@@ -141,19 +141,20 @@ class Inquirer(threading.Thread):
             known = {}
             if not hashes:
                 self._timed(rtorrent.session_path)  # nobody asks: is it still there?
+        home = cache(rtorrent.session_path)  # one call, however many are looked up
         for job_hash in hashes:
             torrent = known.get(job_hash)
             try:
                 # One that the list lacks is asked for by name: the list may be younger than the torrent.
                 torrent = torrent or resolved(self._timed(partial(rtorrent.torrent, job_hash)))
-                answer = self._keep_metainfo(rtorrent, torrent)
+                answer = self._keep_metainfo(home, torrent)
             except TorrentGone:
                 answer = Unlisted(job_hash)
             with self._changed:
                 self._wanted.pop(job_hash, None)
             self._answer(answer)
 
-    def _keep_metainfo(self, rtorrent: "RTorrent", torrent: "Torrent") -> Answer:
+    def _keep_metainfo(self, home: Callable[[], bytes], torrent: "Torrent") -> Answer:
         """Keep our own copy of the metafile: it proves the HDD copy even after rTorrent has forgotten the torrent."""
         from supervisor.transfer import metainfo  # noqa: PLC0415  (as above)
 
@@ -161,8 +162,7 @@ class Inquirer(threading.Thread):
         if torrent.meta or os.path.exists(kept):
             return Located(torrent.hash, torrent)
         try:
-            path = rtorrent.metafile(torrent.hash)
-            with open(path, "rb") as file:
+            with open(session.metafile(home(), torrent.hash), "rb") as file:
                 data = file.read()
             metainfo.parse(data, torrent.hash)
             durable.replace(os.fsdecode(kept), data, durable=True)
@@ -192,3 +192,20 @@ class Inquirer(threading.Thread):
 def resolved(torrent: "Torrent") -> "Torrent":
     """Return the torrent with its directory as the file system knows it: the settings' roots are resolved too."""
     return replace(torrent, directory=os.path.realpath(torrent.directory))
+
+
+def all_resolved(torrents: Iterable["Torrent"]) -> list["Torrent"]:
+    """As resolved, of many: what they lie in is looked at once, not once for each."""
+    above = cache(os.path.realpath)
+
+    def real(path: bytes) -> bytes:
+        parent, name = os.path.split(path)
+        if name in (b"", b".", b"..") or os.path.islink(path):
+            return os.path.realpath(path)
+        return os.path.join(above(parent), name)
+
+    found = []
+    for torrent in torrents:
+        directory = real(torrent.directory)
+        found.append(torrent if directory == torrent.directory else replace(torrent, directory=directory))
+    return found
