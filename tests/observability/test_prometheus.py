@@ -7,11 +7,13 @@ import subprocess
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from grafana.build import BOARDS
 from grafana.frame import MARKS, build
+from grafana.picture import draw
 from grafana.reference import plain
 from supervisor.jobs import State, Telling
 from tests.fakes.arr import KEY, FakeArr, Mode
@@ -262,6 +264,22 @@ def test_metrics_are_numbers_that_went_up(site):
         name = f'seedcache_step_waiting_since_timestamp_seconds{{step="{step}"}}'
         assert site.watch.value(f"max_over_time({name}[5m])") > 0 or step == "relocate"  # too quick for a scrape
     assert site.watch.value("max(max_over_time(seedcache_space_plan_torrents[5m]))") > 0
+
+
+def test_the_overview_can_be_drawn_from_what_prometheus_says(site):
+    now = time.time()
+
+    def ask(expr, instant):
+        expr = _as_grafana(expr, site)
+        words = {"query": expr} if instant else {"query": expr, "start": now - 60, "end": now, "step": 1}
+        return site.watch.ask("query" if instant else "query_range", **words)["result"]
+
+    overview = build(BOARDS[0])
+    drawn = draw(overview, ask, "a test")
+    texts = [element.text for element in ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+    assert {panel["title"] for panel in overview["panels"]} <= set(texts)
+    assert "ready" in texts
+    assert f"127.0.0.1:{site.supervisor.port}" in texts
 
 
 @contextmanager

@@ -103,8 +103,8 @@ class Watch:
 
 
 @contextlib.contextmanager
-def prometheus(home: Path, target: str) -> Iterator[Watch]:
-    """Start Debian's Prometheus with its files below `home` on a target (host:port); yield the way to ask it."""
+def prometheus(home: Path, *targets: str) -> Iterator[Watch]:
+    """Start Debian's Prometheus with its files below `home` on the targets (host:port); yield the way to ask it."""
     (home / "rules").mkdir(parents=True)
     for path in Path(RULES).glob("*.yml"):
         (home / "rules" / path.name).write_text(hastened(path.read_text()))
@@ -112,7 +112,7 @@ def prometheus(home: Path, target: str) -> Iterator[Watch]:
         "global": {f"{what}_interval": f"{int(SCRAPE * 1000)}ms" for what in ("scrape", "evaluation")},
         "rule_files": [f"{home}/rules/*.yml"],
         "scrape_configs": [
-            {"job_name": "seedcache", "scrape_timeout": "500ms", "static_configs": [{"targets": [target]}]}
+            {"job_name": "seedcache", "scrape_timeout": "500ms", "static_configs": [{"targets": list(targets)}]}
         ],
     }
     (home / "prometheus.yml").write_text(yaml.safe_dump(settings))
