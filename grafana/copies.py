@@ -167,6 +167,7 @@ PANELS = (
             Query("sum by (step) (increase(seedcache_step_attempts_total{@}[$__rate_interval]))", "{{step}} begun"),
             Query("sum by (step) (increase(seedcache_step_retries_total{@}[$__rate_interval]))", "{{step}} again"),
             Query("sum by (step) (increase(seedcache_step_given_up_total{@}[$__rate_interval]))", "{{step}} given up"),
+            Query("sum(increase(seedcache_foreign_targets_total{@}[$__rate_interval]))", "a foreign file in the way"),
         ),
     ),
     Panel(

@@ -241,6 +241,7 @@ class Dispatcher:
                 final=next_job.state is State.FAILED,
                 proof=failure.proof,
                 rolled_back=failure.rolled_back,
+                foreign=failure.foreign,
             )
         )
 

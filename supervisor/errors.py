@@ -56,6 +56,7 @@ class TransferError(SeedcacheError):
 
     proof = False  # bytes were wrong
     rolled_back = False  # rTorrent was pointed back at the SSD
+    foreign = False  # somebody else's file stands where the copy should
     configuration = False  # a person must change a setting
 
 

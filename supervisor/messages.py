@@ -145,6 +145,7 @@ class Failed:
     counts: bool = True  # it costs an attempt (not when rTorrent was away, or when we were stopped)
     proof: bool = False  # bytes were wrong: the disk, the memory or the copy
     rolled_back: bool = False  # rTorrent was pointed back at the SSD
+    foreign: bool = False  # somebody else's file stands where the copy should
     gone: bool = False  # rTorrent no longer has the torrent
     configuration: bool = False  # a person must change a setting (401, 400)
 

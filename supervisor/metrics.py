@@ -96,6 +96,9 @@ class Metrics:
             "switch_outage_seconds", "Time a torrent was closed in rTorrent while it was switched.", _OUTAGE_SECONDS
         )
         self._rollbacks = counter("rollbacks", "Switches that failed: rTorrent was pointed back at the SSD.")
+        self._foreign = counter(
+            "foreign_targets", "Copies that were given up: somebody else's file stands where they should, and stays."
+        )
         self._removed_bytes = counter("removed_bytes", "Allocated bytes removed from the SSD.")
         self._notifications = counter(
             "notifications",
@@ -179,13 +182,16 @@ class Metrics:
             self._outage.observe(result.outage_seconds)
         self._last.labels("relocate").set(clock.now())
 
-    def failed(self, step: str, *, final: bool, proof: bool = False, rolled_back: bool = False) -> None:
+    def failed(
+        self, step: str, *, final: bool, proof: bool = False, rolled_back: bool = False, foreign: bool = False
+    ) -> None:
         """An attempt at a step (locate, copy, prove, relocate) failed; final: it will not be tried again by itself."""
         self._failures.labels(step).inc()
         (self._given_up if final else self._retries).labels(step).inc()
         self._proofs.inc(proof)
         self._proof_failures.inc(proof)
         self._rollbacks.inc(rolled_back)
+        self._foreign.inc(foreign)
 
     def attempt(self, step: str) -> None:
         """An attempt at a step was begun."""

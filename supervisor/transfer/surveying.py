@@ -79,9 +79,15 @@ def standing(meta: Metainfo, directories: files.Directories) -> set[int]:
     return found
 
 
-def foreign(path: bytes) -> Refused:
+class Foreign(Refused):
+    """Somebody else's file stands where the torrent's should."""
+
+    foreign = True
+
+
+def foreign(path: bytes) -> Foreign:
     """Return the error for a file that is not the torrent's and stands where the torrent's should."""
-    return Refused(f"a foreign file stands at {files.show(path)}; it is not touched: move it away, then retry")
+    return Foreign(f"a foreign file stands at {files.show(path)}; it is not touched: move it away, then retry")
 
 
 def roles(meta: Metainfo, originals: tuple[Original | None, ...], stands: set[int]) -> Survey:

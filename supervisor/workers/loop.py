@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from supervisor import broker
-from supervisor.adapters import processes
+from supervisor.adapters import clock, processes
 from supervisor.errors import Busy, Retryable, RTorrentUnreachable, SeedcacheError, Stopped, TorrentGone, TransferError
 from supervisor.messages import Done, Failed, Phase, Progress, Quit, Report, Result, Started, Task
 
@@ -84,6 +84,7 @@ class Worker:
                 retry=isinstance(error, Retryable),
                 proof=error.proof,
                 rolled_back=error.rolled_back,
+                foreign=error.foreign,
                 configuration=error.configuration,
             )
         except SeedcacheError as error:
@@ -103,7 +104,7 @@ class Worker:
 
     def report(self, phase: Phase, done: int, total: int) -> None:
         """Tell how far the task is, now and then; from any thread."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if now - self._told >= _PROGRESS_EVERY or done >= total:
             self._told = now
             with contextlib.suppress(*broker.LOST):  # the next one will do; only the answer has to arrive

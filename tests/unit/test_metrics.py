@@ -71,6 +71,7 @@ def busy():
     metrics.relocated(Relocated(None, 4096))
     metrics.failed("copy", final=False, proof=True)
     metrics.failed("relocate", final=True, rolled_back=True)
+    metrics.failed("copy", final=True, foreign=True)
     metrics.notified("sonarr", "sent")
     metrics.notified("radarr", "retry")
     metrics.worker_lost("broker")
@@ -100,9 +101,10 @@ def test_events_are_counted(busy):
     assert found['seedcache_submissions_total{event="finished",outcome="joined"}'] == 1
     assert found["seedcache_unannounced_torrents_total"] == 1
     assert found['seedcache_step_attempts_total{step="copy"}'] == 1
-    assert found['seedcache_step_failures_total{step="copy"}'] == 1
+    assert found['seedcache_step_failures_total{step="copy"}'] == 2
+    assert found["seedcache_foreign_targets_total"] == 1
     assert found['seedcache_step_retries_total{step="copy"}'] == 1
-    assert found['seedcache_step_given_up_total{step="copy"}'] == 0
+    assert found['seedcache_step_given_up_total{step="copy"}'] == 1
     assert found['seedcache_step_given_up_total{step="relocate"}'] == 1
     assert found['seedcache_copies_total{proof="read-back"}'] == 2
     assert found['seedcache_copies_total{proof="source"}'] == 1
@@ -202,8 +204,8 @@ def test_every_metric_has_our_prefix_and_a_help_and_no_hash_is_a_label(busy):
 
 
 def test_only_our_own_registry_is_shown():
-    Counter("foreign_things", "Of another library, in the default registry.").inc()
-    assert b"foreign" not in Metrics(lambda: START).exposition()
+    Counter("alien_things", "Of another library, in the default registry.").inc()
+    assert b"alien" not in Metrics(lambda: START).exposition()
 
 
 def test_every_service_there_is_has_its_series_from_the_start():

@@ -1,4 +1,4 @@
-"""A copy that is held back on purpose says so, and is as slow as it was told to be."""
+"""What the settings make of a copy, and what stands in its way, with a real supervisor."""
 
 import time
 
@@ -89,3 +89,19 @@ def test_without_verification_a_copy_is_still_read_back_before_its_ssd_data_goes
         story = [(event.action, event.text) for event in box.events(torrent.hash)]
         proven = story.index(("cached", "the HDD copy was read back and proven"))
         assert proven < [action for action, _ in story].index("relocating")
+
+
+def test_a_foreign_file_in_the_way_is_given_up_counted_and_left_alone(rtorrents, disks, tmp_path):
+    ssd, hdd = disks
+    rtorrent = rtorrents()
+    torrent = seeded(rtorrent, ssd, tmp_path, MIB)
+    (hdd / "Slow").mkdir()
+    (hdd / "Slow" / "file.bin").write_bytes(b"somebody else's")
+    with SupervisorProcess(tmp_path / "box", ssd, hdd, rtorrent.url) as box:
+        box.submit(torrent.hash)
+        assert "foreign" in box.wait_for(torrent.hash, State.FAILED).reason
+        assert box.metric("seedcache_foreign_targets_total") == 1
+        assert (hdd / "Slow" / "file.bin").read_bytes() == b"somebody else's"
+        (hdd / "Slow" / "file.bin").unlink()
+        assert box.run("queue", "retry", torrent.hash).returncode == 0
+        box.wait_for(torrent.hash, State.CACHED)
