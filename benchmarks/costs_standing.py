@@ -5,6 +5,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 
 from benchmarks.costs_box import MIB, Box, Row, family, history, memory, processor_seconds, timed, wait_until
 from supervisor.jobs import State
@@ -16,11 +17,14 @@ _SCRAPES = 15  # seconds between two: Prometheus' usual
 
 def idle(box: Box, *, quick: bool) -> Iterator[Row]:
     """Nothing to do, on a real rTorrent, three copy workers: processor and memory of the whole family."""
-    seconds = 15 if quick else 60
+    seconds = 12 if quick else 60
     with RTorrentProcess(OLD, box.home / "idle") as rtorrent, box.supervisor("idle", rtorrent.url) as supervisor:
         time.sleep(5)  # what happens once at the start is over
         yield from _memory(supervisor)
+        began, before = time.monotonic(), _wakes(supervisor)
         yield Row("idle", f"processor, {seconds} s", "% of one core", (_share(supervisor, seconds),), 0.2)
+        wakes = (_wakes(supervisor) - before) / (time.monotonic() - began)
+        yield Row("idle", "wake-ups of all threads", "a second", (wakes,))
         scraped = _share(supervisor, seconds, scrape=True)
         yield Row("idle", f"scraped every {_SCRAPES} s", "% of one core", (scraped,))
         total = sum(memory(process.pid) for process in family(supervisor.pid)) / MIB
@@ -48,6 +52,16 @@ def _share(supervisor: SupervisorProcess, seconds: float, *, scrape: bool = Fals
             supervisor.get("/metrics")
         time.sleep(min(left, _SCRAPES))
     return (processor_seconds(*pids) - before) / (time.monotonic() - began) * 100
+
+
+def _wakes(supervisor: SupervisorProcess) -> int:
+    """Return how often the threads of all processes have gone to sleep so far (proc_pid_status(5))."""
+    total = 0
+    for process in family(supervisor.pid):
+        for task in Path(f"/proc/{process.pid}/task").iterdir():
+            lines = (task / "status").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+    return total
 
 
 def rows(box: Box, *, quick: bool) -> Iterator[Row]:

@@ -28,7 +28,7 @@ def hook(box: Box, *, quick: bool) -> Iterator[Row]:
     """The hook against the least that a process, a Python process and the ancestor cost, in turns."""
     state = box.state / "hook"
     (state / "spool").mkdir(parents=True)
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(box.home)}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(box.home), "LANG": "C.UTF-8"}
     ways = {
         "/bin/true": ["/bin/true"],
         "sh bin/seedcache-submit": ["/bin/sh", _ROOT / "bin" / "seedcache-submit", "-d", state, "HASH"],

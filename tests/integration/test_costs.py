@@ -1,7 +1,7 @@
-"""The supervisor's own cost, by the benchmarks in their short form, held to what no load of the machine changes much.
+"""The supervisor's own cost, by the benchmarks in their short form, held to what a busy machine changes little.
 
-That is: counts, memory, time on the processor, and the best of several times instead of the median. The figures to quote
-come from `python -m benchmarks.costs`.
+That is: counts, memory, time on the processor, and the best of several times instead of the median. The figures to
+quote come from `python -m benchmarks.costs`.
 """
 
 import pytest
@@ -65,7 +65,7 @@ def test_a_long_history_is_shown_at_once(measured):
     rows = measured("rows")
     for name in ("most relocated", "all cached"):
         assert best(rows[f"{name}: scrape"]) <= 100  # ms
-        assert best(rows[f"{name}: status"]) <= 300
+        assert best(rows[f"{name}: status, processor"]) <= 300
 
 
 def test_a_pass_over_five_thousand_torrents_is_one_request_and_less_than_a_second_of_work(measured):
@@ -78,8 +78,8 @@ def test_a_pass_over_five_thousand_torrents_is_one_request_and_less_than_a_secon
 
 def test_the_first_pass_on_a_full_seedbox_asks_no_more_for_more_torrents(measured):
     rows = measured("first")
-    assert best(rows["500 unannounced: requests of the pass"]) <= 3
-    assert best(rows["500 unannounced: requests until then"]) <= 10
+    assert best(rows["100 unannounced: requests of the pass"]) <= 3
+    assert best(rows["100 unannounced: requests until then"]) <= 10
 
 
 def test_a_switch_takes_no_longer_than_rtorrent_itself_does(measured):
