@@ -65,8 +65,12 @@ def _raw(name: str) -> object:
 
 
 def names() -> list[str]:
-    """Return the lines of vars/main.yml."""
-    lines = ["seedcache_setting_names:", *(f"  - {name}" for name in specs())]
+    """Return the lines of vars/main.yml: what the template leaves out because it is the default, and what is secret."""
+    lines = ["# What equals its default is left out of the file: a release that lacks a newer setting can read it."]
+    lines.append("seedcache_setting_defaults:")
+    for name in specs():
+        default = _default(name)
+        lines.append(f"  {name}: {'null' if default is MISSING else json.dumps(default)}")
     return [*lines, "seedcache_secret_names:", *(f"  - {name}" for name, spec in specs().items() if spec.secret)]
 
 
