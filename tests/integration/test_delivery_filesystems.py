@@ -279,4 +279,5 @@ def test_pages_of_the_source_that_were_hot_stay(tmp_path, loop_mount, ssd):
         before += cached(path)
     assert before >= 50_000_000
     box.deliver()
-    assert sum(map(cached, hot)) >= before * 0.99
+    # What we evicted would be gone as a whole; the kernel reclaims a few pages of an idle machine by itself.
+    assert sum(map(cached, hot)) >= before * 0.9
