@@ -39,6 +39,7 @@ class Board:
         self._relocating: set[str] = set()
         self.unproven: dict[str, None] = {}  # hashes of copies that are published, and not read back yet
         self._waiting: list[tuple[float, str]] = []
+        self._taken: list[tuple[float, str]] = []  # from those that wait; put back if what came of it is not durable
         for job in sorted(self.living.values(), key=lambda job: job.changed):
             self._queue(job)
         self._jobs: dict[str, Job] = {}
@@ -55,9 +56,11 @@ class Board:
 
     def put(self, job: Job, now: float, text: str = "") -> None:
         """Stage the next state of a job, and the line of its story."""
+        before = self.get(job.hash)
         if job.hash not in self._jobs:
-            before = self.get(job.hash)
             self._before[job.hash] = None if before is None else before.state
+        if job.state is State.SUBMITTED and (before is None or before.state is not State.SUBMITTED):
+            self.then(lambda: self.on_submitted(job.hash))
         self._jobs[job.hash] = replace(job, name=printable(job.name), reason=printable(job.reason))
         self.tell(job.hash, job.state, now, text or job.reason)
 
@@ -80,9 +83,12 @@ class Board:
         """
         jobs, notices, events, before = self._jobs, list(self._told.values()), self._events, self._before
         after = self._after
-        self.rollback()
-        if jobs or notices or events:
-            self._write(jobs, notices, events, before)
+        try:
+            if jobs or notices or events:
+                self._write(jobs, notices, events, before)
+            self._taken = []
+        finally:
+            self.rollback()
         for act in after:
             act()
 
@@ -108,6 +114,9 @@ class Board:
 
     def rollback(self) -> None:
         """Forget what is staged."""
+        for entry in self._taken:
+            heapq.heappush(self._waiting, entry)
+        self._taken = []
         self._jobs, self._told, self._events, self._before, self._after = {}, {}, [], {}, []
 
     def unsent(self, job_hash: str) -> list[Notice]:
@@ -129,7 +138,8 @@ class Board:
         """Return the waiting jobs whose time has come, each once."""
         while self._waiting and self._waiting[0][0] <= now:
             due, job_hash = heapq.heappop(self._waiting)
-            job = self.living.get(job_hash)
+            self._taken.append((due, job_hash))
+            job = self.get(job_hash)
             if job is not None and job.state is State.WAITING and job.due == due:
                 yield job
 
@@ -150,8 +160,6 @@ class Board:
         else:
             self.living[job.hash] = job
         self._queue(job)
-        if job.state is State.SUBMITTED and before is not State.SUBMITTED:
-            self.on_submitted(job.hash)
 
     def _queue(self, job: Job) -> None:
         rests = job.state is State.CACHED

@@ -89,7 +89,7 @@ class Scheduler:
             job = self._board.get(job_hash)
             if job is None or job.state is not State.SUBMITTED:
                 continue
-            self._board.put(job.to(State.COPYING, now), now)
+            self._board.put(job.to(State.COPYING, now), now, f"attempt {job.attempts + 1}")
             if self.ready[job_hash]:
                 return self._prove(job, settings)
             return Copy(

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from supervisor.dispatcher import WorkerLost
-from supervisor.inquirer import Surveyed, Unlisted
+from supervisor.dispatcher import Submission, WorkerLost
+from supervisor.inquirer import Located, Surveyed, Unlisted
 from supervisor.jobs import Proof, State, Telling
 from supervisor.journal import JournalUnwritable
 from supervisor.messages import Copy, Done, Failed, Notified, Notify, Prove, Proven, Relocate
-from tests.unit.office import COPIED, Office, a_hash, relocated
+from tests.unit.office import COPIED, Office, a_hash, relocated, seen
 
 A, B = a_hash(0xA), a_hash(0xB)
 ARR = {"sonarr_url": "http://127.0.0.1:1", "sonarr_api_key": "k", "sonarr_tag": "tv"}
@@ -169,6 +169,27 @@ def test_an_answer_that_could_not_be_made_durable_is_taken_later(office):
     mend()
     office.answer("copier-1", COPIED)
     assert office.state(A) is State.CACHED
+
+
+def test_a_job_whose_time_comes_while_the_journal_cannot_be_written_goes_on_later(office):
+    office.ask(A)
+    office.locate(A, complete=False)
+    assert office.state(A) is State.WAITING
+    office.now += 60
+    mend = broken(office)
+    with pytest.raises(JournalUnwritable):
+        office.handle()
+    mend()
+    office.handle()
+    assert office.state(A) is State.SUBMITTED
+
+
+def test_one_that_is_cancelled_when_its_time_comes_is_cancelled(office):
+    office.ask(A)
+    office.locate(A, complete=False)
+    office.now += 60
+    office.ask(A, "cancel")
+    assert office.state(A) is State.CANCELLED
 
 
 def test_a_journal_that_is_locked_by_somebody_is_unwritable_and_no_more(office):
@@ -367,6 +388,14 @@ def test_a_survey_of_nothing_ends_nothing(office):
     office.relief.low = True
     office.handle(Surveyed(()))
     assert office.state(A) is State.CACHED
+
+
+def test_one_that_is_submitted_again_in_the_turn_in_which_it_ended_is_looked_up_again(office):
+    office.ask(A)
+    ended = Located(A, seen(A, os.fsencode(office.hdd / "elsewhere")))
+    office.handle(ended, Submission(((f"{A}.finished", A, "finished"),)))
+    assert office.state(A) is State.SUBMITTED
+    assert office.questions.asked == [A, A]
 
 
 def test_a_relocated_one_that_lies_on_the_ssd_again_is_copied_again(office):
