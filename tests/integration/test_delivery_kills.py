@@ -70,14 +70,14 @@ def test_a_removal_that_is_killed_is_done_by_the_next(tmp_path):
     from supervisor.messages import Relocate  # noqa: PLC0415
 
     box = Box(tmp_path)
-    box.add({b"d/%d/%d" % (i % 20, i): 100 for i in range(6000)})
+    box.add({b"d/%d/%d" % (i % 20, i): 100 for i in range(3000)})
     box.deliver()
     expected = box.on_hdd()
     task = box.copy_task()
     order = Relocate(3, task.hash, task.metainfo, task.source, task.destination, task.ssd, task.hdd, "")
     source = random.Random(5)
     for _ in range(5):
-        killed_after(REMOVE, pickle.dumps(order).hex(), source.uniform(0, 0.15))
+        killed_after(REMOVE, pickle.dumps(order).hex(), source.uniform(0, 0.1))
         assert box.on_hdd() == expected
     box.remove()
     assert os.listdir(box.ssd) == []
