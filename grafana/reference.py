@@ -10,7 +10,7 @@ from collections import defaultdict
 from grafana.build import BOARDS
 from grafana.frame import MARKS
 from grafana.rules import ROOT, metrics_of, rules
-from supervisor.metrics import reference
+from supervisor.observation.metrics import reference
 
 PAGE = os.path.join(ROOT, "docs", "metrics.md")
 _PARTS = re.compile(r"_(bucket|count|sum)$")

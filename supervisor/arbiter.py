@@ -17,17 +17,18 @@ from dataclasses import replace
 
 from inotify_simple import INotify, flags
 
-from supervisor import broker, live, logs, spool
+from supervisor import broker, logs, spool
 from supervisor.adapters import clock, locks, systemd
-from supervisor.board import Board
-from supervisor.crew import Crew
-from supervisor.dispatcher import Dispatcher, Message, Submission, WorkerLost
+from supervisor.dispatch.board import Board
+from supervisor.dispatch.crew import Crew
+from supervisor.dispatch.dispatcher import Dispatcher, Message, Submission, WorkerLost
+from supervisor.dispatch.inquirer import Call, Inquirer
+from supervisor.dispatch.relief import Relief
 from supervisor.errors import ConfigurationError, Exit
 from supervisor.fleet import Fleet
-from supervisor.inquirer import Call, Inquirer
 from supervisor.journal import Journal, JournalUnwritable, place
-from supervisor.metrics import Metrics
-from supervisor.relief import Relief
+from supervisor.observation import live
+from supervisor.observation.metrics import Metrics
 from supervisor.settings import Settings
 from supervisor.workers.loop import Circumstances
 
@@ -90,7 +91,7 @@ class Arbiter:
 
     def run(self) -> int:
         """Supervise until told to stop; return the exit code."""
-        from supervisor import web  # noqa: PLC0415  (the port is taken once the lock is held)
+        from supervisor.observation import web  # noqa: PLC0415  (the port is taken once the lock is held)
 
         with contextlib.ExitStack() as stack:
             server = web.serve(

@@ -27,7 +27,7 @@ def main(arguments: "list[str] | None" = None) -> int:
 
 def _guarded(words: list[str]) -> int:
     """Run a command. This is the one place where an error becomes a line and an exit code."""
-    from supervisor.arguments import parser
+    from supervisor.commands.arguments import parser
     from supervisor.errors import Exit, SeedcacheError
 
     try:
@@ -86,7 +86,7 @@ def _state_dir(options: "Namespace") -> str:
 
 
 def _print(lines: "Iterable[str]") -> int:
-    from supervisor.display import clean
+    from supervisor.commands.display import clean
 
     encoding = sys.stdout.encoding
     sys.stdout.writelines(f"{clean(line, encoding)}\n" for line in lines)
@@ -110,8 +110,8 @@ def _now() -> float:
 def _ask(state_dir: str, subject: str, event: str, asked: str) -> int:
     """Put a request into the spool, and say whether anybody is there to do it."""
     from supervisor import spool
+    from supervisor.commands.reader import daemon
     from supervisor.errors import SeedcacheError
-    from supervisor.reader import daemon
 
     try:
         spool.write(state_dir, subject, event)
@@ -132,9 +132,9 @@ def _ask(state_dir: str, subject: str, event: str, asked: str) -> int:
 
 def _ask_for_one(options: "Namespace") -> int:
     """Ask for something to be done to one torrent, unless its state rules it out."""
+    from supervisor.commands.reader import Reader
     from supervisor.errors import SeedcacheError
     from supervisor.jobs import ON_HDD, State, Telling
-    from supervisor.reader import Reader
 
     event: str = options.event
     state_dir = _state_dir(options)
@@ -188,7 +188,7 @@ def _run(options: "Namespace") -> int:
 
 
 def _status(options: "Namespace") -> int:
-    from supervisor import status
+    from supervisor.commands import status
 
     state_dir = _state_dir(options)
     if options.watch:
@@ -198,9 +198,9 @@ def _status(options: "Namespace") -> int:
 
 
 def _queue_list(options: "Namespace") -> int:
-    from supervisor import status
+    from supervisor.commands import status
+    from supervisor.commands.reader import Reader
     from supervisor.jobs import State
-    from supervisor.reader import Reader
 
     journal = Reader(_state_dir(options))
     jobs = [
@@ -212,9 +212,9 @@ def _queue_list(options: "Namespace") -> int:
 
 
 def _space_plan(options: "Namespace") -> int:
-    from supervisor import outlook
     from supervisor.adapters.rtorrent import RTorrent
-    from supervisor.reader import Reader
+    from supervisor.commands import outlook
+    from supervisor.commands.reader import Reader
 
     settings = _settings(options)
     journal = Reader(settings.state_dir)
@@ -224,9 +224,9 @@ def _space_plan(options: "Namespace") -> int:
 
 
 def _explain(options: "Namespace") -> int:
-    from supervisor import explaining
+    from supervisor.commands import explaining
+    from supervisor.commands.reader import Reader
     from supervisor.errors import InvalidInput
-    from supervisor.reader import Reader
 
     settings = _settings(options)
     journal = Reader(settings.state_dir)
@@ -237,7 +237,7 @@ def _explain(options: "Namespace") -> int:
 
 
 def _check(options: "Namespace") -> int:
-    from supervisor import check
+    from supervisor.commands import check
 
     if options.trust:
         return _ask(_state_dir(options), "all", "trust", "the file systems that are mounted now are the right ones")
@@ -255,13 +255,13 @@ def _check(options: "Namespace") -> int:
 
 
 def _hook_print(options: "Namespace") -> int:
-    from supervisor import hook
+    from supervisor.commands import hook
 
     return _print(hook.print_lines(_settings(options), hook.submit_path()))
 
 
 def _hook_install(options: "Namespace") -> int:
-    from supervisor import hook
+    from supervisor.commands import hook
     from supervisor.errors import InvalidInput
 
     if not options.rc and not options.live:

@@ -9,7 +9,7 @@ from multiprocessing.process import BaseProcess
 
 from supervisor import broker
 from supervisor.adapters import processes
-from supervisor.crew import COPIER, NOTIFIER, SPACE, role_of
+from supervisor.dispatch.crew import COPIER, NOTIFIER, SPACE, role_of
 from supervisor.messages import Quit, Task
 from supervisor.workers import loop
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor import hook
+from supervisor.commands import hook
 from supervisor.settings import specs
 from tests.support.needs import ROOT
 

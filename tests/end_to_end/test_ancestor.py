@@ -202,7 +202,7 @@ def test_11_a_torrent_whose_worker_dies_is_not_lost(own):
     torrent = own.seed("11", 12 * MIB)
     with slowly_written(own.hdd, 6):
         until(lambda: own.supervisor.copying(torrent.hash), "the copy is on its way")
-        os.kill(next(worker["pid"] for worker in own.supervisor.crew() if worker["hash"]), signal.SIGKILL)
+        os.kill(next(worker["pid"] for worker in own.supervisor.dispatch.crew() if worker["hash"]), signal.SIGKILL)
         own.supervisor.wait_for(torrent.hash, State.WAITING)
         assert "signal 9" in own.supervisor.job(torrent.hash).reason
     cached(own, torrent)

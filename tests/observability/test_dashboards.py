@@ -11,7 +11,7 @@ import yaml
 from grafana.build import BOARDS, DIRECTORY, files
 from grafana.reference import PAGE, expressions, plain, readers, table
 from grafana.rules import ROOT, alerts, metrics_of, rules
-from supervisor.metrics import reference
+from supervisor.observation.metrics import reference
 
 DASHBOARDS = {
     uid: json.loads(text) for uid, text in ((name.removesuffix(".json"), text) for name, text in files().items())

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from grafana.rules import ROOT
-from supervisor import web
-from supervisor.metrics import Metrics
-from supervisor.snapshot import RTorrent, Snapshot
+from supervisor.observation import web
+from supervisor.observation.metrics import Metrics
+from supervisor.observation.snapshot import RTorrent, Snapshot
 from tests.observability.tools import NGINX, need
 from tests.support.needs import need_program
 from tests.support.rtorrents import until

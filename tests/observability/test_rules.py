@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from grafana.rules import ROOT, alerts, rules
-from supervisor.arguments import parser
-from supervisor.metrics import Metrics
+from supervisor.commands.arguments import parser
+from supervisor.observation.metrics import Metrics
+from supervisor.observation.snapshot import RTorrent, Snapshot
 from supervisor.settings import specs
-from supervisor.snapshot import RTorrent, Snapshot
 from tests.observability.tools import AMTOOL, PROMTOOLS, run
 
 RULES = sorted(glob.glob(f"{ROOT}/prometheus/rules/*.yml"))

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from supervisor.adapters.rtorrent import Torrent
-from supervisor.board import Board
-from supervisor.crew import Crew
-from supervisor.dispatcher import Dispatcher, Message, Submission
-from supervisor.inquirer import Located, Surveyed
+from supervisor.dispatch.board import Board
+from supervisor.dispatch.crew import Crew
+from supervisor.dispatch.dispatcher import Dispatcher, Message, Submission
+from supervisor.dispatch.inquirer import Located, Surveyed
+from supervisor.dispatch.relief import Relief
 from supervisor.jobs import Job, Proof, State
 from supervisor.journal import Journal
 from supervisor.messages import Copied, Done, Relocate, Relocated, Result, Started, Task
-from supervisor.metrics import Metrics
-from supervisor.relief import Relief
+from supervisor.observation.metrics import Metrics
+from supervisor.observation.snapshot import RTorrent, Snapshot
 from supervisor.settings import Settings
-from supervisor.snapshot import RTorrent, Snapshot
 
 COPIED = Copied(Proof.READ_BACK, adopted=False, bytes_written=5, bytes_resumed=0, copy_seconds=0.1, prove_seconds=0.1)
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from supervisor.crew import NOTIFIER, role_of
-from supervisor.dispatcher import WorkerLost
-from supervisor.inquirer import Located, Surveyed, Unlisted, Unusable
+from supervisor.dispatch.crew import NOTIFIER, role_of
+from supervisor.dispatch.dispatcher import WorkerLost
+from supervisor.dispatch.inquirer import Located, Surveyed, Unlisted, Unusable
 from supervisor.jobs import ENDED, Proof, State
 from supervisor.journal import JournalUnwritable
 from supervisor.messages import Copied, Copy, Done, Failed, Notified, Notify, Proven, Relocate, Relocated

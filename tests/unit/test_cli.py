@@ -10,11 +10,12 @@ import time
 
 import pytest
 
-from supervisor import arguments, cli, spool
+from supervisor import cli, spool
 from supervisor.adapters.processes import start_time
+from supervisor.commands import arguments
 from supervisor.jobs import Job, Notice, Proof, State, Telling
 from supervisor.journal import Journal, place
-from supervisor.snapshot import RTorrent, Snapshot, to_json
+from supervisor.observation.snapshot import RTorrent, Snapshot, to_json
 from tests.support.needs import ROOT
 from tests.support.rtorrents import until
 

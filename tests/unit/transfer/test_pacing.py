@@ -75,7 +75,7 @@ def test_a_capped_delivery_keeps_to_its_rate_and_says_that_it_was_held_back(tmp_
     begun = time.monotonic()
     pace = Pace(rate=8_000_000, held=lambda why, seconds: held.append((why, seconds)))
     delivery.deliver(box.copy_task(), quiet, never, pace)
-    assert time.monotonic() - begun > 2 * 4_000_000 / 8_000_000 * 0.7
+    assert time.monotonic() - begun > 2 * 4_000_000 / 8_000_000 * 0.5  # a first block need not wait
     assert {why for why, _ in held} == {"rate"}
     assert box.on_hdd() == box.on_ssd()
 

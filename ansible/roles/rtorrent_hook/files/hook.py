@@ -5,8 +5,8 @@ Run with the installed seedcache's interpreter. Prints "changed" if something wa
 
 import sys
 
-from supervisor import hook
 from supervisor.adapters.rtorrent import RTorrent
+from supervisor.commands import hook
 from supervisor.errors import SeedcacheError
 from supervisor.settings import load
 

@@ -1,0 +1,180 @@
+"""What `check` looks at on this host: disks, state, the running supervisor."""
+
+import importlib.metadata
+import os
+from collections.abc import Iterator
+
+from supervisor import spool
+from supervisor.adapters import files
+from supervisor.commands import reader
+from supervisor.commands.display import size, span
+from supervisor.commands.findings import Finding, error, ok, warning
+from supervisor.errors import ConfigurationError
+from supervisor.settings import Settings
+
+_VOLATILE = frozenset({"tmpfs", "ramfs", "overlay"})
+_REMOTE = ("nfs", "cifs", "smb", "9p", "fuse", "ceph", "glusterfs")  # beginnings of their names
+_NEARLY_FULL = 0.02  # of the HDD free
+_RTORRENT_CLOSES_AT = 500_000_000  # bytes: its default for close_low_diskspace, which cannot be asked for
+_WRITE, _ENTER = os.W_OK, os.X_OK
+
+
+def disks(settings: Settings) -> Iterator[Finding]:
+    """Look at the two configured roots."""
+    roots = {"SSD": settings.download_path_ssd, "HDD": settings.final_dest_base_hdd}
+    usable = True
+    for role, path in roots.items():
+        problem = _unusable(role, path)
+        if problem is not None:
+            usable = False
+            yield problem
+            continue
+        yield ok(role, f"{path} is a directory we can write to, on {file_system(path)}")
+        yield _mounted(role, path)
+        yield _trusted(role, path, settings.state_dir)
+    if usable:
+        yield _apart(*roots.values())
+        yield from _space(settings)
+
+
+def _unusable(role: str, path: str) -> Finding | None:
+    name = {"SSD": "DOWNLOAD_PATH_SSD", "HDD": "FINAL_DEST_BASE_HDD"}[role]
+    if not os.path.isdir(path):
+        found = "is not a directory" if os.path.lexists(path) else "does not exist"
+        return error(role, f"{path} {found}", f"mount the disk, or correct {name}")
+    if not os.access(path, os.R_OK | _WRITE | _ENTER, effective_ids=True):
+        evidence = f"{path} cannot be written by user {os.geteuid()}"
+        return error(role, evidence, "give the service's user the right to, or remount it read-write")
+    return None
+
+
+def _mounted(role: str, path: str) -> Finding:
+    if os.stat(path).st_dev == os.stat("/").st_dev:
+        return warning(
+            f"{role} mount", f"{path} is on the file system of /",
+            "if it should be a disk of its own it is not mounted; if not, all is well",
+        )  # fmt: skip
+    return ok(f"{role} mount", "a file system of its own" if os.path.ismount(path) else "below a mount point")
+
+
+def _trusted(role: str, path: str, state_dir: str) -> Finding:
+    try:
+        journal = reader.Reader(state_dir)
+    except ConfigurationError:
+        return ok(f"{role} identity", "is remembered when `seedcache run` is first started")
+    known = journal.filesystem(os.fsencode(path))
+    journal.close()
+    if known is None:
+        return ok(f"{role} identity", "is remembered when `seedcache run` is next started")
+    if known not in (0, files.filesystem_id(os.fsencode(path))):
+        return error(
+            f"{role} identity", f"{path} is another file system than the one that was used so far",
+            "mount the right disk; if this is the right one (restored, reformatted), say so: seedcache check --trust",
+        )  # fmt: skip
+    return ok(f"{role} identity", "the file system that was used so far")
+
+
+def _apart(ssd: str, hdd: str) -> Finding:
+    if os.stat(ssd).st_dev == os.stat(hdd).st_dev:
+        return warning(
+            "two disks", f"{ssd} and {hdd} are on one file system",
+            "relocating frees nothing there (a copy may even share the blocks); is one of them not mounted?",
+        )  # fmt: skip
+    return ok("two disks", "two file systems")
+
+
+def _space(settings: Settings) -> Iterator[Finding]:
+    ssd, hdd = (files.usage(os.fsencode(path)) for path in (settings.download_path_ssd, settings.final_dest_base_hdd))
+    threshold = settings.disk_space_threshold_bytes
+    free = f"{size(ssd.free)} of {size(ssd.size)} free, relocates below {size(threshold)}"
+    if threshold >= ssd.size:
+        yield warning("SSD space", free, "DISK_SPACE_THRESHOLD_GB is more than the disk: everything always leaves")
+    elif ssd.free < threshold:
+        yield warning("SSD space", free, "torrents leave it now; `seedcache space plan` shows which")
+    elif threshold <= 2 * _RTORRENT_CLOSES_AT:
+        yield warning(
+            "SSD space", free,
+            f"rTorrent closes downloads below {size(_RTORRENT_CLOSES_AT)} (close_low_diskspace): keep well above that",
+        )  # fmt: skip
+    else:
+        yield ok("SSD space", free)
+    free = f"{size(hdd.free)} of {size(hdd.size)} free"
+    if hdd.free < hdd.size * _NEARLY_FULL:
+        yield warning("HDD space", free, "it is nearly full: copies that do not fit wait until there is space")
+    else:
+        yield ok("HDD space", free)
+
+
+def state(settings: Settings) -> Iterator[Finding]:
+    """Look at the state directory, the spool and the locks."""
+    state_dir = settings.state_dir
+    if not os.path.isdir(state_dir):
+        yield error("state", f"{state_dir} does not exist", "make it, for the service's user; `seedcache run` fills it")
+        return
+    kind = file_system(state_dir)
+    if not os.access(state_dir, _WRITE | _ENTER, effective_ids=True):
+        evidence = f"{state_dir} cannot be written by user {os.geteuid()}"
+        yield error("state", evidence, "run this as the service's user, or give it the right to")
+    elif kind in _VOLATILE:
+        yield warning(
+            "state",
+            f"{state_dir} is on {kind}",
+            "it is lost at a reboot or with the container: set STATE_DIR to a disk",
+        )
+    elif kind.startswith(_REMOTE):
+        yield warning(
+            "state",
+            f"{state_dir} is on {kind}",
+            "the journal needs a local file system (sqlite.org/wal.html): set STATE_DIR to one",
+        )
+    else:
+        yield ok("state", f"{state_dir} is writable, on {kind}")
+    place = spool.directory(state_dir)
+    if not os.path.isdir(place):
+        yield error("spool", f"{place} does not exist: submissions fail", "`seedcache run` makes it: start it once")
+    elif not os.access(place, _WRITE | _ENTER, effective_ids=True):
+        yield error(
+            "spool",
+            f"{place} cannot be written by user {os.geteuid()}",
+            "give rTorrent's user and the service's the right to",
+        )
+    else:
+        yield ok("spool", f"{len(os.listdir(place))} submissions wait")
+    locks = settings.lock_dir
+    above = locks if os.path.isdir(locks) else os.path.dirname(locks)
+    if not os.access(above, _WRITE | _ENTER, effective_ids=True):
+        yield error("locks", f"LOCK_DIR {locks} cannot be written or made", "set LOCK_DIR to a directory that can")
+    else:
+        yield ok("locks", locks)
+
+
+def daemon(settings: Settings, now: float) -> Finding:
+    """Look whether the supervisor runs, and is the version that is installed."""
+    seen = reader.daemon(settings.state_dir, now)
+    if not seen.running or seen.snapshot is None:
+        return warning("supervisor", "is not running", "submissions are kept; start it: seedcache run")
+    installed = importlib.metadata.version("seedcache")
+    evidence = f"runs as pid {seen.snapshot.pid} for {span(now - seen.snapshot.started)}"
+    if seen.snapshot.version != installed:
+        return warning(
+            "supervisor", f"{evidence}, version {seen.snapshot.version}", f"restart it: {installed} is installed"
+        )
+    return ok("supervisor", evidence)
+
+
+def file_system(path: str) -> str:
+    """Return the kind of file system a path is on, as the kernel names it, or "unknown" (proc(5), mountinfo)."""
+    device = os.stat(path).st_dev
+    best, kind = -1, "unknown"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        for line in mounts:
+            fields = line.split()
+            major, _, minor = fields[2].partition(":")
+            where = fields[4].encode("utf-8", "surrogateescape").decode("unicode_escape")
+            same = os.makedev(int(major), int(minor)) == device
+            below = f"{path}/".startswith(f"{where.rstrip('/')}/")
+            # btrfs gives each subvolume a device of its own: then the path decides.
+            rank = 100_000 * same + len(where) * below
+            if (same or below) and rank >= best:
+                best, kind = rank, fields[fields.index("-") + 1]
+    return kind

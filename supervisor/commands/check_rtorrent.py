@@ -1,0 +1,149 @@
+"""What `check` looks at in rTorrent: whether it answers, its session, its paths, its clock, and our hook."""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from supervisor import spool
+from supervisor.commands import hook
+from supervisor.commands.findings import Finding, Level, error, ok, warning
+from supervisor.dispatch.planning import inside
+from supervisor.errors import ConfigurationError, RTorrentUnreachable
+from supervisor.settings import Settings
+
+if TYPE_CHECKING:
+    from supervisor.adapters.rtorrent import RTorrent, Torrent
+
+_TRIED = re.compile(r"0\.9\.8|0\.16(\.\d+)?")
+_APART = 5.0  # seconds that two clocks may differ
+_LOOKED_AT = 200  # torrents
+_OURS = ("seedcache-submit", "seedcache")  # programs
+_INSTALL = "seedcache hook install --live RTORRENT_RC"
+
+
+def rtorrent(settings: Settings, now: float) -> Iterator[Finding]:
+    """Ask rTorrent; what follows needs its answer."""
+    from supervisor.adapters.rtorrent import RTorrent  # noqa: PLC0415  (90 ms: only if we come so far)
+
+    try:
+        client = RTorrent(settings.scgi_url, settings.rpc_timeout)
+        version, library = client.versions()
+        if _TRIED.fullmatch(version):
+            yield ok("rTorrent", f"{version} (libtorrent {library}) answers")
+        else:
+            yield warning(
+                "rTorrent", f"{version} answers", "seedcache was tried with 0.9.8 and 0.16: watch the first switches"
+            )
+        yield _clock(client, now)
+        torrents = client.torrents()
+        yield from _session(client, torrents)
+        yield _paths(torrents, settings)
+        yield from _hook(client, settings)
+    except RTorrentUnreachable as problem:
+        yield Finding(Level.ERROR, "rTorrent", str(problem), "see SCGI_URL; until then jobs wait", unreachable=True)
+
+
+def _clock(client: "RTorrent", now: float) -> Finding:
+    theirs = float(client.ask(("system.time",))[0])
+    if abs(theirs - now) > _APART:
+        return warning(
+            "rTorrent clock", f"{abs(theirs - now):.0f} s apart from ours", "set both by NTP: ages are compared"
+        )
+    return ok("rTorrent clock", "as ours")
+
+
+def _session(client: "RTorrent", torrents: list["Torrent"]) -> Iterator[Finding]:
+    remedy = "the service needs rTorrent's session at the same path, readable: group, mode, or the container's volumes"
+    try:
+        place = client.session_path()
+    except ConfigurationError as problem:
+        yield error("session", str(problem), "without a session a relocated torrent is lost at a restart of rTorrent")
+        return
+    shown = os.fsdecode(place)
+    if not os.path.isdir(place) or not os.access(place, os.R_OK | os.X_OK, effective_ids=True):
+        yield error("session", f"{shown} cannot be read by user {os.geteuid()}", remedy)
+        return
+    names = [
+        os.path.join(place, f"{torrent.hash}.torrent".encode()) for torrent in torrents[:_LOOKED_AT] if not torrent.meta
+    ]
+    missing = [name for name in names if not os.access(name, os.R_OK, effective_ids=True)]
+    if missing:
+        yield error(
+            "session",
+            f"{len(missing)} of {len(names)} metafiles cannot be read, such as {os.fsdecode(missing[0])}",
+            remedy,
+        )
+    else:
+        yield ok("session", f"{shown}, {len(names)} metafiles looked at")
+
+
+def _paths(torrents: list["Torrent"], settings: Settings) -> Finding:
+    """Look whether rTorrent's paths are ours: in containers they may not be."""
+    roots = [os.fsencode(path) for path in (settings.download_path_ssd, settings.final_dest_base_hdd)]
+    finished = [torrent for torrent in torrents if torrent.complete and not torrent.meta]
+    ours = [torrent for torrent in finished if any(inside(torrent.directory, root) for root in roots)]
+    if finished and not ours:
+        where = os.fsdecode(finished[0].directory)
+        return warning(
+            "paths", f"none of {len(finished)} finished torrents is below the SSD or the HDD, such as {where}",
+            "rTorrent and seedcache must see the same paths: mount them alike, or correct DOWNLOAD_PATH_SSD",
+        )  # fmt: skip
+    lost = [torrent for torrent in ours[:_LOOKED_AT] if not os.path.lexists(torrent.base)]
+    if lost:
+        where = os.fsdecode(lost[0].base)
+        return warning(
+            "paths", f"{len(lost)} finished torrents have no data where rTorrent says, such as {where}",
+            "rTorrent and seedcache must see the same paths; if they do, the data was removed",
+        )  # fmt: skip
+    return ok("paths", f"{len(ours)} of {len(finished)} finished torrents are below the SSD or the HDD")
+
+
+def _hook(client: "RTorrent", settings: Settings) -> Iterator[Finding]:
+    handlers = [hook.words(told) for name, told in client.hooks().items() if not name.startswith("!")]
+    found = [words for words in handlers if any(os.path.basename(word) in _OURS for word in words)]
+    if not found:
+        yield error("hook", "rTorrent does not run seedcache-submit when a torrent finishes", _INSTALL)
+        return
+    if len(found) > 1:
+        yield warning("hook", f"it is registered {len(found)} times", "remove all but one from rTorrent's rc file")
+    method, program, *arguments = [*found[0], ""]
+    if not method.startswith("execute") or not method.endswith("bg"):
+        yield warning(
+            "hook", f"it is run by {method}: rTorrent stands still while it runs", f"use execute.nothrow.bg: {_INSTALL}"
+        )
+    if not os.access(program, os.X_OK):
+        yield error("hook", f"{program} cannot be run", f"rTorrent 0.16 then skips its other handlers too: {_INSTALL}")
+        return
+    state_dir = arguments[arguments.index("-d") + 1] if "-d" in arguments[:-1] else None
+    if state_dir is None and settings.state_dir != hook.DEFAULT_STATE_DIR:
+        yield warning("hook", "it does not say which STATE_DIR", f"rTorrent's environment must: or {_INSTALL}")
+    elif state_dir is not None and os.path.realpath(state_dir) != os.path.realpath(settings.state_dir):
+        yield error("hook", f"it submits to {state_dir}, STATE_DIR is {settings.state_dir}", _INSTALL)
+    else:
+        yield ok("hook", f"{program}, in the background")
+    yield from _spool_rights(client, settings)
+
+
+def _spool_rights(client: "RTorrent", settings: Settings) -> Iterator[Finding]:
+    """Look whether rTorrent's user may write to the spool, if rTorrent is a process of this host."""
+    pid = int(client.ask(("system.pid",))[0])
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            status = dict(line.split(":", 1) for line in file if ":" in line)
+        info = os.stat(spool.directory(settings.state_dir))
+    except OSError:
+        return
+    if "rtorrent" not in status["Name"]:
+        return  # it lives in another pid namespace, and this is somebody else
+    user = int(status["Uid"].split()[1])
+    groups = {int(status["Gid"].split()[1]), *map(int, status["Groups"].split())}
+    shift = 6 if user == info.st_uid else 3 if info.st_gid in groups else 0
+    if user != 0 and not (info.st_mode >> shift) & 0o2:
+        place = spool.directory(settings.state_dir)
+        yield error(
+            "hook rights", f"rTorrent runs as user {user}, which may not write to {place}",
+            "put both users into one group, give it the directory, and chmod g+rwxs",
+        )  # fmt: skip
+    else:
+        yield ok("hook rights", f"user {user} may write to the spool")

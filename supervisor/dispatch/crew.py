@@ -1,0 +1,135 @@
+"""Who works on what: the workers as the dispatcher sees them. Pure bookkeeping."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from supervisor.messages import Phase, Progress, Task
+from supervisor.observation.snapshot import Worker
+
+COPIER, SPACE, NOTIFIER = "copier", "space", "notifier"  # the roles; a worker's name is its role, or begins with it
+
+
+def role_of(worker: str) -> str:
+    """Given a worker's name, return its role."""
+    return worker.partition("-")[0]
+
+
+@dataclass(slots=True)
+class _Member:
+    pid: int
+    heard: float
+    up: bool = False
+    task: Task | None = None
+    since: float = 0.0
+    phase: Phase | None = None
+    done: int = 0
+    total: int = 0
+    rate: float = 0.0
+
+
+Saved = dict[str, tuple[_Member, Task | None]]
+
+
+class Crew:
+    """The workers that are up, and the task of each."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, _Member] = {}
+        self._outbox: list[tuple[str, Task]] = []
+
+    def spawned(self, worker: str, pid: int, now: float) -> None:
+        """A process was started; it has not spoken yet."""
+        self._members[worker] = _Member(pid, now)
+
+    def up(self, worker: str, pid: int, now: float) -> None:
+        """A worker waits for tasks. One that is known already has only lost its Manager: it keeps its task."""
+        member = self._members.get(worker)
+        if member is not None and member.pid == pid:
+            member.up, member.heard = True, now
+
+    def idle(self, role: str) -> Iterator[str]:
+        """Return the workers of a role that wait for a task."""
+        for worker, member in self._members.items():
+            if member.up and member.task is None and role_of(worker) == role:
+                yield worker
+
+    def assign(self, worker: str, task: Task, now: float) -> None:
+        """Give a task to an idle worker; `outbox` says what is to be sent."""
+        self._outbox.append((worker, task))
+        member = self._members[worker]
+        member.task, member.since = task, now
+        member.phase, member.done, member.total, member.rate = None, 0, 0, 0.0
+
+    def finish(self, worker: str, token: int, now: float) -> Task | None:
+        """A worker answered. Return the task it had, or None if the answer is an old one, said twice."""
+        member = self._members.get(worker)
+        if member is None or member.task is None or member.task.token != token:
+            return None
+        task, member.task, member.heard = member.task, None, now
+        return task
+
+    def lose(self, worker: str) -> Task | None:
+        """A worker is gone. Return the task it had."""
+        member = self._members.pop(worker, None)
+        return None if member is None else member.task
+
+    def progress(self, message: Progress, now: float) -> None:
+        """A worker told how far it is."""
+        member = self._members.get(message.worker)
+        if member is None or member.task is None or member.task.token != message.token:
+            return
+        elapsed = now - member.heard
+        if member.phase is message.phase and elapsed > 0:
+            rate = max(message.done - member.done, 0) / elapsed
+            member.rate = rate if not member.rate else 0.7 * member.rate + 0.3 * rate  # smoothed for the reader
+        else:
+            member.rate = 0.0
+        member.phase, member.done, member.total, member.heard = message.phase, message.done, message.total, now
+
+    def tasks(self) -> dict[str, Task]:
+        """Return who has what."""
+        return {worker: member.task for worker, member in self._members.items() if member.task is not None}
+
+    def outbox(self) -> list[tuple[str, Task]]:
+        """Return what was assigned since the last call."""
+        outbox, self._outbox = self._outbox, []
+        return outbox
+
+    def save(self) -> Saved:
+        """Return who is there and has what, for `restore`."""
+        return {worker: (member, member.task) for worker, member in self._members.items()}
+
+    def restore(self, saved: Saved) -> None:
+        """Given what `save` returned, make it so again: what came of it could not be made durable.
+
+        One who was lost since then is there again, with its task, until that is handled again.
+        """
+        self._outbox = []
+        self._members = {worker: member for worker, (member, _) in saved.items()}
+        for member, task in saved.values():
+            member.task = task
+
+    def worker_of(self, job_hash: str) -> str | None:
+        """Given a hash, return who has its data in hand: copies it, proves it or relocates it."""
+        tasks = self.tasks().items()
+        return next((name for name, task in tasks if task.hash == job_hash and role_of(name) != NOTIFIER), None)
+
+    def view(self, names: dict[str, str]) -> tuple[Worker, ...]:
+        """Given the display names of torrents by hash, return the workers for a snapshot."""
+        return tuple(
+            Worker(
+                name=worker,
+                role=role_of(worker),
+                pid=member.pid,
+                up=member.up,
+                heard=member.heard,
+                hash=member.task.hash if member.task else "",
+                name_of_torrent=names.get(member.task.hash, "") if member.task else "",
+                phase=(member.phase or "") if member.task else "",
+                since=member.since if member.task else 0.0,
+                done=member.done if member.task else 0,
+                total=member.total if member.task else 0,
+                rate=member.rate if member.task else 0.0,
+            )
+            for worker, member in sorted(self._members.items())
+        )

@@ -1,0 +1,258 @@
+"""Takes what happened, decides, makes it durable, and only then acts on it. The journal's one writer.
+
+Work is given to a worker by name, so that at every moment it is known who has what: a worker that dies gives its task
+back, and a Manager that dies is told again. Nothing here waits: what may hang belongs to the workers and the inquirer.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from supervisor.dispatch import decisions
+from supervisor.dispatch.board import Board
+from supervisor.dispatch.crew import NOTIFIER, Crew, role_of
+from supervisor.dispatch.decisions import Limits
+from supervisor.dispatch.desk import Desk
+from supervisor.dispatch.inquirer import Answer, Call, Located, Surveyed, Unlisted, Unusable
+from supervisor.dispatch.relief import Relief
+from supervisor.dispatch.scheduler import Scheduler
+from supervisor.jobs import Job, Proof, State
+from supervisor.messages import (
+    Copied,
+    Copy,
+    Done,
+    Failed,
+    Notified,
+    Notify,
+    Progress,
+    Prove,
+    Proven,
+    Relocate,
+    Relocated,
+    Result,
+    Started,
+    Task,
+)
+from supervisor.notifiers import table
+from supervisor.observation.metrics import Metrics
+from supervisor.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Entries of the spool: (file name, hash or ALL, event)."""
+
+    entries: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """A worker process is gone."""
+
+    worker: str
+    reason: str
+
+
+Message = Submission | WorkerLost | Started | Progress | Done | Answer
+Send = Callable[[str, Task], None]  # worker, task
+
+
+class Dispatcher:
+    """Decides what happens next."""
+
+    def __init__(self, settings: Settings, board: Board, crew: Crew, relief: Relief, metrics: Metrics) -> None:
+        self.settings = settings
+        self.draining = False
+        self.desk = Desk(board, crew, relief, metrics)
+        self.scheduler = Scheduler(board, crew, relief, metrics)
+        self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
+
+    def recover(self, now: float) -> None:
+        """Take up what the journal has from the last run. Raise JournalUnwritable."""
+        for job in self._board.living.values():
+            if job.state is State.COPYING:
+                self._board.put(job.to(State.SUBMITTED, now), now, "taken up again after a restart")
+            elif job.state is State.SUBMITTED:
+                self._board.on_submitted(job.hash)
+        self._board.commit()
+
+    def handle(self, messages: Iterable[Message], now: float, send: Send) -> list[str]:
+        """Given what happened and the time, decide, make it durable, give out work; return the names in the spool read.
+
+        Raise JournalUnwritable if it could not be made durable: then nothing has changed, and the same messages are to
+        be handled again later.
+        """
+        saved = self._crew.save()
+        read: list[str] = []
+        try:
+            for message in messages:
+                if isinstance(message, Submission):
+                    read += [name for name, _, _ in message.entries]
+                self._take(message, now)
+            if now >= self._relief.next_look:
+                self._relief.look(now, self.settings)
+            if not self.draining:
+                self.scheduler.schedule(now, self.settings)
+            self._board.commit()
+        except Exception:
+            self._board.rollback()
+            self._crew.restore(saved)
+            raise
+        for worker, task in self._crew.outbox():
+            send(worker, task)
+        return read
+
+    def resend(self, send: Send) -> None:
+        """The Manager was replaced: give every worker its task again. One that has answered it says so again."""
+        for worker, task in self._crew.tasks().items():
+            send(worker, task)
+
+    @property
+    def next_due(self) -> float:
+        """When there is something to do without a message (unix seconds)."""
+        due = min(self._relief.next_look, self._board.next_job_due())
+        # While the notifier has one in hand, or there is none, its next word is what to wait for.
+        return min(due, self._board.next_notice_due()) if any(self._crew.idle(NOTIFIER)) else due
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.settings.copy_retry_attempts, self.settings.retry_delay)
+
+    def _take(self, message: Message, now: float) -> None:
+        match message:
+            case Submission(entries):
+                for _, subject, event in entries:
+                    self.desk.take(subject, event, now)
+            case Located() | Unlisted() | Unusable():
+                self._looked_up(message, now)
+            case Surveyed(torrents):
+                for job_hash in self._relief.plan(torrents, self._board.living, now):
+                    known = self._board.get(job_hash)
+                    if known is None or known.state in (State.RELOCATED, State.GONE):
+                        job = decisions.submitted(known, job_hash, now)
+                        self._board.put(job, now, "no hook told of it: found while space is low")
+                        self._board.then(self._metrics.unannounced)
+            case Call(seconds, error):
+                self._board.then(partial(self._metrics.rtorrent_call, seconds, failed=bool(error)))
+            case Started(worker, pid):
+                self._crew.up(worker, pid, now)
+            case Progress():
+                self._crew.progress(message, now)
+                for reason, seconds in message.held:
+                    self._board.then(partial(self._metrics.held_back, reason, seconds))
+            case Done(worker, token, result):
+                self._done(self._crew.finish(worker, token, now), result, now)
+            case WorkerLost(worker, reason):
+                self._board.then(partial(self._metrics.worker_lost, role_of(worker)))
+                self._done(self._crew.lose(worker), self._orphaned(reason), now)
+
+    def _orphaned(self, reason: str) -> Failed:
+        return Failed(f"its worker process ended ({reason})", retry=True, counts=not self.draining)
+
+    def _looked_up(self, answer: Located | Unlisted | Unusable, now: float) -> None:
+        job = self._board.get(answer.hash)
+        if job is None or job.state is not State.SUBMITTED:
+            return
+        self._board.then(partial(self._metrics.attempt, "locate"))
+        match answer:
+            case Located(_, torrent):
+                roots = self._relief.ssd.path, self._relief.hdd.path
+                located = decisions.located(job, torrent, *roots, self._limits, now)
+                if located.state is State.SUBMITTED:
+                    where = located.destination.decode(errors="replace")
+                    self._board.put(located, now, f"{located.size} bytes, to be copied to {where}")
+                    self.scheduler.ready[job.hash] = torrent.directory == located.destination
+                else:
+                    self._board.put(located, now)
+            case Unlisted():
+                self._board.put(decisions.absent(job, self._limits, now), now)
+            case Unusable(_, reason):
+                self._fail(job, "locate", Failed(reason, retry=True), now)
+
+    def _done(self, task: Task | None, result: Result, now: float) -> None:
+        job = self._board.get(task.hash) if task is not None else None
+        if task is None or job is None or not _concerns(task, job):
+            return
+        match task, result:
+            case Notify(), Notified() | Failed():
+                self._told(task, job, result if isinstance(result, Failed) else None, now)
+            case Copy(), Copied():
+                self._copied(job, result, now)
+            case Prove(), Proven():
+                for step in decisions.proven(job, now):
+                    self._board.put(step, now, "the HDD copy was read back and proven")
+                self._board.then(partial(self._metrics.proven, result))
+                self._board.then(partial(self._relief.proven, job.hash))
+            case Relocate(), Relocated():
+                outage = "" if result.outage_seconds is None else f"closed for {result.outage_seconds * 1000:.1f} ms, "
+                relocated = job.to(State.RELOCATED, now, attempts=0, reason="")
+                self._board.put(relocated, now, f"{outage}{result.bytes_removed} bytes freed on the SSD")
+                self._board.then(partial(self._metrics.relocated, result))
+                self._relief.soon(anyway=True)
+            case Copy(), Failed():
+                self._fail(job, "copy", result, now)
+            case Prove(), Failed():
+                self._fail(job, "prove", result, now)
+            case Relocate(), Failed():
+                self._fail(job, "relocate", result, now)
+
+    def _copied(self, job: Job, result: Copied, now: float) -> None:
+        services = table.which(self.settings, job.label)
+        copied, notices = decisions.copied(job, result, services, now)
+        what = "stood there already" if result.adopted else f"{result.bytes_written} bytes written"
+        self._board.put(copied, now, f"{what}, proof: {result.proof}")
+        for notice in notices:
+            self._board.put_notice(notice)
+        self._settle(copied, now)
+        self._board.then(partial(self._metrics.copied, result))
+        self._relief.soon()
+
+    def _told(self, task: Notify, job: Job, failure: Failed | None, now: float) -> None:
+        for notice in self._board.unsent(task.hash):
+            if notice.service == task.service:
+                told = decisions.told(notice, failure, self._limits, now)
+                self._board.put_notice(told)
+                outcome = {"pending": "retry"}.get(told.state, str(told.state))
+                self._board.tell(task.hash, "told", now, f"{task.service}: {told.reason or 'done'}")
+                self._board.then(partial(self._metrics.notified, task.service, outcome))
+        self._settle(job, now)
+
+    def _settle(self, job: Job, now: float) -> None:
+        if not self._board.unsent(job.hash):
+            for step in decisions.settled(job, now):
+                self._board.put(step, now)
+
+    def _fail(self, job: Job, step: str, failure: Failed, now: float) -> None:
+        """Stage what a failed step makes of its job, and count it."""
+        if self._relief.disks_changed(now, self.settings):
+            failure = replace(failure, retry=True, counts=False)  # it goes on once the right disk is mounted again
+        if self.draining and not failure.counts and job.state is State.COPYING:
+            self._board.put(job.to(State.SUBMITTED, now), now, "stopped at a safe point")
+            return
+        if step == "prove":
+            next_job = decisions.disproven(job, failure, self._limits, now)
+        else:
+            next_job = decisions.waiting(job, failure, self._limits, now)
+        self._board.put(next_job, now)
+        self._board.then(
+            partial(
+                self._metrics.failed,
+                step,
+                final=next_job.state is State.FAILED,
+                proof=failure.proof,
+                rolled_back=failure.rolled_back,
+                foreign=failure.foreign,
+            )
+        )
+
+
+def _concerns(task: Task, job: Job) -> bool:
+    """Say whether what came of a task is still of interest: it was not cancelled or submitted again meanwhile."""
+    match task:
+        case Copy():
+            return job.state is State.COPYING
+        case Prove():
+            return job.state is State.COPYING or job.proof is not Proof.NONE
+        case Relocate():
+            return job.state is State.RELOCATING
+    return True

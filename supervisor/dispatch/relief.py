@@ -1,0 +1,140 @@
+"""Makes room on the SSD: knows the two disks, when the SSD is low, and what leaves next."""
+
+import contextlib
+import logging
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from supervisor.adapters import files
+from supervisor.dispatch import planning
+from supervisor.dispatch.inquirer import Inquirer
+from supervisor.dispatch.planning import Action, Step
+from supervisor.jobs import Job
+from supervisor.journal import Journal
+from supervisor.messages import Place
+from supervisor.observation.snapshot import Disk
+from supervisor.settings import Settings
+
+if TYPE_CHECKING:
+    from supervisor.adapters.rtorrent import Torrent
+
+log = logging.getLogger(__name__)
+
+
+class Relief:
+    """One pass over the SSD at a time: planned from one survey of rTorrent, measured again after every step."""
+
+    def __init__(self, journal: Journal, inquirer: Inquirer) -> None:
+        self._journal, self._inquirer = journal, inquirer
+        self._steps: deque[Step] = deque()
+        self._demanded: dict[str, None] = {}  # hashes that a person wants off the SSD, low or not
+        self._surveying = False
+        self._next_look = 0.0
+        self.ssd = self.hdd = Place(b"", 0)
+        self.disks: tuple[Disk, ...] = ()
+        self.low = False
+        self.verdicts: dict[str, int] = {}  # of the last plan: what is to be done -> with how many torrents
+        self.urgent: dict[str, None] = {}  # hashes whose copy, or whose proof, the SSD waits for
+        self.to_prove: dict[str, None] = {}  # hashes whose HDD copy is to be read back
+        self.after_proof: set[str] = set()  # those of them that leave the SSD then
+
+    @property
+    def usable(self) -> bool:
+        """Whether both disks are there and are the ones they were."""
+        return bool(self.disks) and all(disk.trusted for disk in self.disks)
+
+    @property
+    def planned(self) -> int:
+        """How many steps the pass at hand still has."""
+        return len(self._steps)
+
+    @property
+    def next_look(self) -> float:
+        """When the disks are to be measured again (unix seconds)."""
+        return self._next_look
+
+    def look(self, now: float, settings: Settings) -> None:
+        """Measure the disks; if the SSD is low and no pass is on, begin one."""
+        self._next_look = now + settings.space_check_interval
+        self.ssd, ssd = self._measure("ssd", settings.download_path_ssd)
+        self.hdd, hdd = self._measure("hdd", settings.final_dest_base_hdd)
+        self.disks = (ssd, hdd)
+        self.low = ssd.size > 0 and ssd.free < settings.disk_space_threshold_bytes
+        if not self.low:
+            self._steps.clear()
+        elif self.usable and not self._steps and not self._surveying:
+            self._surveying = True
+            self._inquirer.survey()
+
+    def disks_changed(self, now: float, settings: Settings) -> bool:
+        """Something failed. Return whether a disk is away, or another one is mounted in its place."""
+        self.look(now, settings)
+        return not self.usable
+
+    def soon(self, *, anyway: bool = False) -> None:
+        """Something changed that may help: measure at the next opportunity, if the SSD is low or anyway."""
+        if self.low or anyway:
+            self._next_look = 0.0
+
+    def plan(self, torrents: Iterable["Torrent"], jobs: Mapping[str, Job], now: float) -> list[str]:
+        """Given all torrents and the living jobs, plan the pass; return the hashes that must be copied first."""
+        self._surveying = False
+        plan = planning.plan(tuple(torrents), jobs, self.ssd.path, now)
+        self._steps = deque(step for step in plan.steps if step.action in (Action.FINISH, Action.RELOCATE))
+        waiting = [step for step in plan.steps if step.action in (Action.PROVE, Action.COPY)]
+        self.verdicts = {**Counter(step.action.value for step in plan.steps), "kept": len(plan.kept)}
+        self.urgent = {step.hash: None for step in waiting}
+        self.to_prove |= {step.hash: None for step in waiting if step.action is Action.PROVE}
+        log.info(
+            "action=planned relocations=%d proofs_or_copies_first=%d kept=%d",
+            len(self._steps), len(waiting), len(plan.kept),
+        )  # fmt: skip
+        return [step.hash for step in waiting if step.action is Action.COPY]
+
+    def next(self, busy: Callable[[str], bool]) -> str | None:
+        """Return the hash of the torrent that leaves next, or None; it is taken off the plan.
+
+        One that is `busy` keeps its place: its copy is being proven.
+        """
+        for demanded in self._demanded:
+            if not busy(demanded):
+                del self._demanded[demanded]
+                return demanded
+        for step in self._steps if self.low else ():
+            if not busy(step.hash):
+                self._steps.remove(step)
+                return step.hash
+        return None
+
+    def proven(self, job_hash: str) -> None:
+        """An HDD copy was read back: it leaves the SSD, if that is what it was proven for."""
+        if job_hash in self.after_proof:
+            self.after_proof.discard(job_hash)
+            self.demand(job_hash)
+        self.soon()
+
+    def demand(self, job_hash: str) -> None:
+        """A person wants this one off the SSD now."""
+        self._demanded[job_hash] = None
+
+    def trust(self) -> None:
+        """A person says that what is mounted now is right. Raise JournalUnwritable."""
+        for path in (self.ssd.path, self.hdd.path):
+            with contextlib.suppress(OSError):  # what is not there now is not trusted
+                self._journal.trust(path, files.filesystem_id(path))
+        self._next_look = 0.0
+
+    def _measure(self, role: str, text: str) -> tuple[Place, Disk]:
+        path = os.fsencode(text)
+        known = self._journal.filesystem(path)
+        try:
+            found = files.filesystem_id(path)
+            usage = files.usage(path)
+        except OSError:
+            return Place(path, known or 0), Disk(role, text, 0, 0, trusted=False)
+        if known is None:
+            self._journal.trust(path, found)
+            known = found
+        return Place(path, known), Disk(role, text, usage.size, usage.free, trusted=known in (found, 0))

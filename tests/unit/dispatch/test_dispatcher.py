@@ -1,0 +1,434 @@
+"""What the dispatcher decides, makes durable and gives out, whatever happens in between."""
+
+import os
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from supervisor.dispatch.dispatcher import Submission, WorkerLost
+from supervisor.dispatch.inquirer import Located, Surveyed, Unlisted
+from supervisor.jobs import Proof, State, Telling
+from supervisor.journal import JournalUnwritable
+from supervisor.messages import Copy, Done, Failed, Notified, Notify, Prove, Proven, Relocate
+from tests.unit.office import COPIED, Office, a_hash, relocated, seen
+
+A, B = a_hash(0xA), a_hash(0xB)
+ARR = {"sonarr_url": "http://127.0.0.1:1", "sonarr_api_key": "k", "sonarr_tag": "tv"}
+
+
+@pytest.fixture
+def office(tmp_path):
+    made = Office(tmp_path)
+    made.hire()
+    return made
+
+
+def broken(office):
+    """Make the journal unwritable, as a full disk does; return what mends it."""
+    office.journal._database.execute("PRAGMA query_only = ON")
+    return lambda: office.journal._database.execute("PRAGMA query_only = OFF")
+
+
+def test_a_submission_is_looked_up_located_and_given_to_one_copier(office):
+    office.ask(A)
+    assert office.questions.asked == [A]
+    ((worker, task),) = office.locate(A)
+    assert worker == "copier-1"
+    assert isinstance(task, Copy)
+    assert (task.source, task.destination) == (os.fsencode(office.ssd / A), os.fsencode(office.hdd / "tv" / A))
+    assert office.state(A) is State.COPYING
+
+
+def test_one_device_is_written_by_one_copier_at_a_time(office):
+    office.ask(A)
+    office.ask(B)
+    assert len(office.locate(A)) == 1
+    assert office.locate(B) == []
+    assert [task.hash for _, task in office.answer("copier-1", COPIED)] == [B]
+
+
+def test_a_second_submission_of_a_running_job_makes_no_second_copy(office):
+    office.ask(A)
+    office.locate(A)
+    assert office.ask(A) == []
+    assert office.locate(A) == []
+    assert office.count("submissions_total", outcome="joined") == 1
+
+
+def test_a_submission_in_the_moment_of_finishing_is_a_new_one(office):
+    office.copied(A)
+    office.ask(A)
+    assert office.state(A) is State.SUBMITTED
+    assert office.questions.asked == [A, A]
+
+
+def test_one_that_was_cancelled_and_submitted_again_waits_until_the_first_copy_has_stopped(office):
+    office.dispatcher.settings = replace(office.settings, writers_per_device=2)
+    office.ask(A)
+    office.locate(A)
+    office.ask(A, "cancel")
+    assert office.dispatcher.desk.to_stop == ["copier-1"]
+    office.ask(A)
+    assert office.locate(A) == []
+    ((worker, task),) = office.answer("copier-1", Failed("stopped", retry=True, counts=False))
+    assert (worker, task.hash, office.state(A)) == ("copier-1", A, State.COPYING)
+
+
+def test_one_that_is_being_proven_is_not_relocated_at_the_same_time(office):
+    office.copied(A)
+    office.ask(A, "verify")
+    assert isinstance(office.task("copier-1"), Prove)
+    assert office.ask(A, "relocate") == []
+    assert office.state(A) is State.CACHED
+    ((worker, task),) = office.answer("copier-1", Proven(0.1))
+    assert worker == "space"
+    assert isinstance(task, Relocate)
+
+
+def test_one_whose_copy_proves_wrong_is_not_relocated_though_it_was_asked_for(office):
+    office.copied(A)
+    office.ask(A, "verify")
+    office.ask(A, "relocate")
+    assert office.answer("copier-1", Failed("piece 3", retry=True, proof=True)) == []
+    assert (office.state(A), office.job(A).proof) == (State.FAILED, Proof.NONE)
+
+
+def test_a_proof_of_one_that_was_submitted_again_says_nothing_of_the_new_copy(office):
+    office.copied(A)
+    office.ask(A, "verify")
+    office.ask(A)
+    office.answer("copier-1", Proven(0.1))
+    assert (office.state(A), office.job(A).proof) == (State.SUBMITTED, Proof.NONE)
+
+
+def test_a_worker_that_dies_gives_its_task_back(office):
+    office.ask(A)
+    office.locate(A)
+    office.handle(WorkerLost("copier-1", "killed by signal 9"))
+    assert office.state(A) is State.WAITING
+    assert "signal 9" in office.job(A).reason
+    assert office.count("worker_restarts_total", role="copier") == 1
+    office.now += 60
+    office.handle()
+    assert office.state(A) is State.SUBMITTED
+    assert [worker for worker, _ in office.locate(A)] == ["copier-2"]
+
+
+def test_an_answer_that_is_said_twice_counts_once(office):
+    office.ask(A)
+    office.locate(A)
+    said = office.task("copier-1").token
+    office.answer("copier-1", COPIED)
+    office.handle(Done("copier-1", said, COPIED))
+    assert office.count("copies_total", proof="read-back") == 1
+
+
+def test_a_manager_that_died_is_told_again_who_has_what(office):
+    office.ask(A)
+    office.locate(A)
+    again = []
+    office.dispatcher.resend(lambda worker, task: again.append((worker, task)))
+    assert again == office.sent
+
+
+# -- the journal cannot be written ------------------------------------------------------------------------------------
+
+
+def test_nothing_is_sent_and_nothing_changes_while_the_journal_cannot_be_written(office):
+    mend = broken(office)
+    with pytest.raises(JournalUnwritable):
+        office.ask(A)
+    assert (office.sent, office.questions.asked, office.board.living) == ([], [], {})
+    mend()
+    office.ask(A)
+    assert office.questions.asked == [A]
+
+
+def test_a_worker_that_dies_while_the_journal_cannot_be_written_still_gives_its_task_back(office):
+    office.ask(A)
+    office.locate(A)
+    mend = broken(office)
+    with pytest.raises(JournalUnwritable):
+        office.handle(WorkerLost("copier-1", "killed by signal 9"))
+    assert office.state(A) is State.COPYING
+    mend()
+    office.handle(WorkerLost("copier-1", "killed by signal 9"))
+    assert office.state(A) is State.WAITING
+    assert "copier-1" not in office.crew.tasks()
+
+
+def test_an_answer_that_could_not_be_made_durable_is_taken_later(office):
+    office.ask(A)
+    office.locate(A)
+    token = office.task("copier-1").token
+    mend = broken(office)
+    with pytest.raises(JournalUnwritable):
+        office.answer("copier-1", COPIED)
+    assert office.task("copier-1").token == token
+    mend()
+    office.answer("copier-1", COPIED)
+    assert office.state(A) is State.CACHED
+
+
+def test_a_job_whose_time_comes_while_the_journal_cannot_be_written_goes_on_later(office):
+    office.ask(A)
+    office.locate(A, complete=False)
+    assert office.state(A) is State.WAITING
+    office.now += 60
+    mend = broken(office)
+    with pytest.raises(JournalUnwritable):
+        office.handle()
+    mend()
+    office.handle()
+    assert office.state(A) is State.SUBMITTED
+
+
+def test_one_that_is_cancelled_when_its_time_comes_is_cancelled(office):
+    office.ask(A)
+    office.locate(A, complete=False)
+    office.now += 60
+    office.ask(A, "cancel")
+    assert office.state(A) is State.CANCELLED
+
+
+def test_a_journal_that_is_locked_by_somebody_is_unwritable_and_no_more(office):
+    office.journal._database.execute("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(
+        office.journal._database.execute("PRAGMA database_list").fetchone()[2], isolation_level=None
+    )
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalUnwritable, match="locked"):
+        office.ask(A)
+    other.execute("ROLLBACK")
+    other.close()
+    office.ask(A)
+    assert office.state(A) is State.SUBMITTED
+
+
+# -- notices ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_notice_in_hand_is_not_waited_for_by_the_clock(tmp_path):
+    office = Office(tmp_path, **ARR)
+    office.hire()
+    office.ask(A)
+    office.locate(A)
+    office.answer("copier-1", COPIED)
+    assert isinstance(office.task("notifier"), Notify)
+    assert office.state(A) is State.COPIED
+    assert office.dispatcher.next_due > office.now  # or the parent would spin until Sonarr has answered
+
+
+def test_a_due_notice_without_a_notifier_is_not_waited_for_by_the_clock(tmp_path):
+    office = Office(tmp_path, **ARR)
+    office.hire("copier-1", "space")
+    office.ask(A)
+    office.locate(A)
+    office.answer("copier-1", COPIED)
+    assert office.dispatcher.next_due > office.now
+
+
+def test_a_service_that_is_down_is_told_later_and_the_copy_is_cached_then(tmp_path):
+    office = Office(tmp_path, **ARR)
+    office.hire()
+    office.ask(A)
+    office.locate(A)
+    office.answer("copier-1", COPIED)
+    office.answer("notifier", Failed("down", retry=True))
+    (notice,) = office.journal.notices(None, A)
+    assert (notice.state, notice.reason, notice.due > office.now) == (Telling.PENDING, "down", True)
+    assert office.dispatcher.next_due == pytest.approx(min(notice.due, office.relief.next_look))
+    office.now = notice.due
+    office.handle()
+    assert isinstance(office.task("notifier"), Notify)
+
+
+def test_a_service_that_has_answered_is_not_told_again(tmp_path):
+    office = Office(tmp_path, **ARR)
+    office.hire()
+    office.ask(A)
+    office.locate(A)
+    office.answer("copier-1", COPIED)
+    assert office.answer("notifier", Notified()) == []
+    assert office.state(A) is State.CACHED
+    assert office.count("step_attempts_total", step="notify") == 1
+
+
+def test_the_services_are_those_of_the_label_at_the_time_of_the_decision(tmp_path):
+    office = Office(tmp_path, **ARR)
+    office.hire()
+    office.ask(A)
+    office.locate(A)
+    office.answer("copier-1", Failed("IO error", retry=True))
+    office.now += 60
+    office.handle()
+    office.locate(A, label="tv-imported")  # as Sonarr does when it has imported it from the SSD by itself
+    office.answer("copier-1", COPIED)
+    assert [notice.service for notice in office.journal.notices(None, A)] == ["sonarr"]
+
+
+def test_a_notifier_that_is_busy_with_a_torrent_holds_up_nothing_else(tmp_path):
+    office = Office(tmp_path, **ARR)
+    office.hire()
+    office.ask(A)
+    office.locate(A)
+    office.answer("copier-1", COPIED)
+    office.ask(A, "relocate")
+    assert office.task("notifier").hash == A
+    relocated(office, A)
+    assert office.state(A) is State.RELOCATED
+
+
+# -- space ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_person_cancelled_is_not_copied_because_space_is_low(office):
+    office.ask(A)
+    office.ask(A, "cancel")
+    office.low(A)
+    assert office.state(A) is State.CANCELLED
+
+
+def test_one_that_no_hook_told_of_is_found_while_space_is_low(office):
+    office.low(A)
+    assert office.state(A) is State.SUBMITTED
+    assert office.questions.asked == [A]
+
+
+def test_the_next_relocation_begins_when_the_one_before_has_ended_and_space_was_measured_again(office):
+    office.copied(A)
+    office.copied(B)
+    office.low(A, B)
+    assert office.task("space").hash == A
+    relocated(office, A)  # the measurement says that there is space now: the threshold is 0
+    assert "space" not in office.crew.tasks()
+    assert office.state(B) is State.CACHED
+
+
+def test_a_torrent_that_fails_does_not_stop_the_pass(office):
+    office.copied(A)
+    office.copied(B)
+    office.low(A, B)
+    office.dispatcher.settings = replace(office.settings, disk_space_threshold_gb=10**6)
+    office.answer("space", Failed("busy", retry=True))
+    assert office.state(A) is State.WAITING
+    assert office.task("space").hash == B
+
+
+def test_a_torrent_that_is_erased_before_its_switch_is_gone_after_three_denials_and_nothing_is_removed(office):
+    office.copied(A)
+    office.ask(A, "relocate")
+    for _ in range(3):
+        office.answer("space", Failed("rTorrent has no torrent", retry=True, gone=True))
+        office.now += 1000
+        office.handle()
+    assert office.state(A) is State.GONE
+
+
+def test_one_denial_at_the_time_of_the_copy_does_not_end_the_job(office):
+    office.ask(A)
+    office.handle(Unlisted(A))
+    assert office.state(A) is State.WAITING
+    office.now += 1000
+    office.handle()
+    office.locate(A)
+    assert office.state(A) is State.COPYING
+
+
+def test_a_disk_that_is_away_costs_no_attempt(office):
+    office.ask(A)
+    office.locate(A)
+    office.hdd.rmdir()
+    for _ in range(5):
+        if "copier-1" in office.crew.tasks():
+            office.answer("copier-1", Failed("not mounted", retry=False))
+        office.now += 1000
+        office.handle()
+        if office.state(A) is State.SUBMITTED:
+            office.locate(A)
+    assert office.state(A) is State.SUBMITTED  # it waits for the disk, and is given to nobody
+    assert office.job(A).attempts == 0
+    assert office.crew.tasks() == {}
+    office.hdd.mkdir()
+    office.now += 1000
+    office.handle()
+    assert office.state(A) is State.COPYING
+
+
+# -- restarts ---------------------------------------------------------------------------------------------------------
+
+
+def test_after_a_restart_what_was_being_copied_is_looked_up_again_and_what_was_relocated_goes_on(tmp_path):
+    first = Office(tmp_path)
+    first.hire()
+    first.copied(B)
+    first.ask(B, "relocate")
+    first.ask(A)
+    first.locate(A)
+    first.journal.close()
+    second = Office(tmp_path)
+    assert second.questions.asked == [A]
+    sent = second.hire()
+    assert [(worker, task.hash) for worker, task in sent] == [("space", B)]
+    assert [task.hash for _, task in second.locate(A)] == [A]
+
+
+def test_while_draining_a_stopped_copy_goes_back_to_the_queue_without_an_attempt(office):
+    office.ask(A)
+    office.locate(A)
+    office.dispatcher.draining = True
+    office.answer("copier-1", Failed("stopped at a safe point", retry=True, counts=False))
+    assert (office.state(A), office.job(A).attempts) == (State.SUBMITTED, 0)
+    assert office.ask(B) == []
+
+
+def test_a_survey_of_nothing_ends_nothing(office):
+    office.copied(A)
+    office.relief.low = True
+    office.handle(Surveyed(()))
+    assert office.state(A) is State.CACHED
+
+
+def test_one_that_is_submitted_again_in_the_turn_in_which_it_ended_is_looked_up_again(office):
+    office.ask(A)
+    ended = Located(A, seen(A, os.fsencode(office.hdd / "elsewhere")))
+    office.handle(ended, Submission(((f"{A}.finished", A, "finished"),)))
+    assert office.state(A) is State.SUBMITTED
+    assert office.questions.asked == [A, A]
+
+
+def test_a_relocated_one_that_lies_on_the_ssd_again_is_copied_again(office):
+    office.copied(A)
+    office.ask(A, "relocate")
+    relocated(office, A)
+    office.low(A)
+    assert office.state(A) is State.SUBMITTED
+    assert [type(task) for _, task in office.locate(A)] == [Copy]
+
+
+def test_a_relocated_one_that_is_submitted_again_is_proven_where_it_is(office):
+    office.copied(A)
+    office.ask(A, "relocate")
+    relocated(office, A)
+    office.ask(A)
+    destination = office.job(A).destination
+    assert [type(task) for _, task in office.locate(A, directory=destination)] == [Prove]
+    assert [type(task) for _, task in office.answer("copier-1", Proven(0.1))] == [Relocate]
+
+
+def test_a_queue_that_is_cleared_is_given_up_but_for_what_runs(office):
+    office.ask(A)
+    office.locate(A)
+    office.ask(B)
+    office.ask("all", "clear")
+    assert (office.state(A), office.state(B)) == (State.COPYING, State.CANCELLED)
+
+
+def test_a_failed_one_that_is_retried_by_hand_starts_over(office):
+    office.ask(A)
+    office.locate(A, label="../../x")
+    assert office.state(A) is State.FAILED
+    office.ask(A, "retry")
+    assert office.state(A) is State.SUBMITTED
+    assert office.journal.events(A)[0].action == "submitted"
