@@ -1,35 +1,54 @@
-"""`hook.py present|absent --do|--check SETTINGS SUBMIT STATE_DIR`: the hook in the running rTorrent, or not.
+"""`hook.py present|absent --do|--check URL SUBMIT STATE_DIR`: the hook in the running rTorrent, or not.
 
-Run with the installed seedcache's interpreter. Prints "changed" if something was, or with --check would be, changed.
+Speaks to rTorrent by itself (XML-RPC in SCGI, or over HTTP): it does not matter which seedcache is installed, if
+any. Prints "changed" if something was, or with --check would be, changed.
 """
 
+import socket
 import sys
+from urllib.parse import urlsplit
+from xmlrpc import client as xmlrpc
 
-from supervisor.adapters.rtorrent import RTorrent
-from supervisor.commands import hook
-from supervisor.errors import SeedcacheError
-from supervisor.settings import load
+_EVENT, _NAME = "event.download.finished", "seedcache"
+_SECONDS = 10
 
 
-def main(state: str, mode: str, settings_file: str, submit: str, state_dir: str) -> int:
+def call(url: str, method: str, *arguments: str) -> object:
+    """Call a method of the rTorrent behind the URL; return what it returned. Raise OSError or xmlrpc.client.Error."""
+    address = urlsplit(url)
+    if address.scheme in ("http", "https"):
+        return getattr(xmlrpc.ServerProxy(url), method)(*arguments)
+    body = xmlrpc.dumps(arguments, method).encode()
+    header = b"CONTENT_LENGTH\0%d\0SCGI\x001\0" % len(body)
+    if address.scheme == "scgi":
+        connection = socket.create_connection((address.hostname, address.port or 5000), _SECONDS)
+    else:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(_SECONDS)
+        connection.connect(address.path)
+    with connection, connection.makefile("rb") as answer:
+        connection.sendall(b"%d:%s,%s" % (len(header), header, body))
+        return xmlrpc.loads(answer.read().partition(b"\r\n\r\n")[2])[0][0]
+
+
+def main(state: str, mode: str, url: str, submit: str, state_dir: str) -> int:
     """Do it; return 0, or 1 with the reason on standard error."""
     try:
-        settings = load(settings_file, {})
-        rtorrent = RTorrent(settings.scgi_url, settings.rpc_timeout)
-        told = rtorrent.hooks(hook.EVENT).get(hook.NAME)
-        wanted = hook.command(state_dir, submit)
-        same = told is None if state == "absent" else told is not None and hook.words(told) == hook.words(wanted)
-        if same:
+        handlers = call(url, "method.get", "", _EVENT)
+        # 0.9.8 tells the command as it was set, 0.16 may tell it in parts.
+        told = str(handlers.get(_NAME, "")) if isinstance(handlers, dict) else ""
+        ours = all(word in told for word in ("execute.nothrow.bg", submit, f"-d,{state_dir}", "d.hash"))
+        if ours if state == "present" else not told:
             print("as it should be")
             return 0
         if mode == "--do" and state == "absent":
-            rtorrent.ask(("method.set_key", "", hook.EVENT, hook.NAME))  # a key without a command is removed
+            call(url, "method.set_key", "", _EVENT, _NAME)  # a key without a command is removed
         elif mode == "--do":
-            hook.install_live(rtorrent, state_dir, submit)
-        print("changed")
-    except SeedcacheError as error:
-        print(error, file=sys.stderr)
+            call(url, "method.set_key", "", _EVENT, _NAME, f"execute.nothrow.bg={submit},-d,{state_dir},$d.hash=")
+    except (OSError, xmlrpc.Error) as error:
+        print(f"rTorrent at {url}: {error}", file=sys.stderr)
         return 1
+    print("changed")
     return 0
 
 
