@@ -278,9 +278,10 @@ def test_submissions_that_come_while_jobs_finish_are_each_joined_or_done_again(b
 # -- in the middle of a switch ----------------------------------------------------------------------------------------
 
 WORK = """
-import pickle, sys
+import pickle, sys, types
 from supervisor.workers import space
-space.worker(sys.argv[1])(pickle.load(sys.stdin.buffer), lambda *_: None, lambda: False)
+worker = types.SimpleNamespace(report=lambda *_: None, stopping=lambda: False)
+space.work_under(sys.argv[1])(pickle.load(sys.stdin.buffer), worker)
 """
 
 

@@ -109,8 +109,9 @@ class Seedbox:
         # In memory: rTorrent 0.16 syncs each piece of a download with msync(2) in its main loop, and does not answer
         # while a disk that others keep busy is at it (seen: 10 s for 3,000 files).
         memory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="seedcache-disks-", dir=MEMORY))
-        self.ssd = self._stack.enter_context(loop_mounted(Path(memory), "ssd", mib=self._sizes[0]))
-        self.hdd = self._stack.enter_context(loop_mounted(Path(memory), "hdd", mib=self._sizes[1]))
+        disks = Path(memory, "disks")  # two levels of our own above each root, for what might lead out of it
+        self.ssd = self._stack.enter_context(loop_mounted(disks, "ssd", mib=self._sizes[0]))
+        self.hdd = self._stack.enter_context(loop_mounted(disks, "hdd", mib=self._sizes[1]))
         self.state = self.home / "seedcache" / "state"
         self._stack.callback(self._nothing_left)
         return self
