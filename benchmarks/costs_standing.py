@@ -32,7 +32,7 @@ def idle(box: Box, *, quick: bool) -> Iterator[Row]:
 
 
 def _memory(supervisor: SupervisorProcess) -> Iterator[Row]:
-    names = {worker["pid"]: worker["name"] for worker in supervisor.dispatch.crew()}
+    names = {worker["pid"]: worker["name"] for worker in supervisor.crew()}
     names |= {
         supervisor.pid: "parent",
         supervisor.fork_server().pid: "fork server",

@@ -21,6 +21,7 @@ from tests.support.torrents import make_torrent, write_tree
 _ROOT = Path(__file__).resolve().parent.parent
 _PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 
+_SYNCS = 4  # the submission in the journal, the torrent's metafile and its directory, the copy in the journal
 _OURS, _BARE = "seedcache-submit, installed", "python3 -I -S -c pass"
 
 
@@ -63,7 +64,7 @@ def latency(box: Box, *, quick: bool) -> Iterator[Row]:
                 write_tree(data, {b"a": 50_000, b"b/c": 20_000}, seed=number)
                 torrents.append(make_torrent(data, box.home / f"{number}.torrent"))
                 rtorrent.seed(torrents[-1], box.ssd)
-            returned, began = [], []
+            returned, began, floor = [], [], []
             with box.supervisor(f"latency-{version}", rtorrent.url) as supervisor, INotify() as seen:
                 seen.add_watch(box.hdd, flags.CREATE)
                 for torrent in torrents:
@@ -76,8 +77,20 @@ def latency(box: Box, *, quick: bool) -> Iterator[Row]:
                     returned.append(max(took - hooked, 0.0) * 1000)
                     # The next one finds the worker free: the copy before has been answered.
                     wait_until(lambda: _idle(supervisor), "the copy has ended")
+                    floor.append(_synced(box.state / "floor") * 1000)
             yield Row("latency", f"{version}: hook's return to copy", "ms", tuple(returned), 20)
             yield Row("latency", f"{version}: hook's start to copy", "ms", tuple(began))
+            yield Row("latency", f"{version}: {_SYNCS} fsyncs on that disk", "ms", tuple(floor))
+
+
+def _synced(path: Path) -> float:
+    """Return the seconds that the disk of a file needs for as many fsyncs as there are between hook and copy."""
+    with path.open("ab") as file:
+        began = time.perf_counter()
+        for _ in range(_SYNCS):
+            os.write(file.fileno(), bytes(4096))
+            os.fsync(file.fileno())
+        return time.perf_counter() - began
 
 
 def _idle(supervisor: SupervisorProcess) -> bool:
