@@ -42,7 +42,7 @@ def calmly(box, seconds):
 
 
 def unreachable(box):
-    until(lambda: box.supervisor.observation.live()["rtorrent"]["reachable"] is False, "it says that rTorrent is away")
+    until(lambda: box.supervisor.live()["rtorrent"]["reachable"] is False, "it says that rTorrent is away")
 
 
 def test_while_rtorrent_is_down_submissions_wait_and_are_done_when_it_is_back(box):
