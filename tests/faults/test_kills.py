@@ -61,7 +61,7 @@ def relocate(box, torrent, expected, label=""):
 def complete(box, copiers=2):
     """Wait until all workers are up, and see that there is no process beside them."""
     workers = copiers + 2  # with the space worker and the notifier
-    until(lambda: sum(worker["up"] for worker in box.supervisor.dispatch.crew()) == workers, "all workers are up")
+    until(lambda: sum(worker["up"] for worker in box.supervisor.crew()) == workers, "all workers are up")
     expected = workers + 4  # the parent, multiprocessing's two helpers, the Manager
     until(lambda: len(box.processes()) == expected, f"there are {expected} processes")
 
@@ -91,7 +91,7 @@ def test_a_copier_that_is_killed_in_mid_copy_is_counted_and_replaced_and_its_cop
     expected = original(box, torrent)
     with slowly_written(box.hdd, 8):
         until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
-        worker = next(worker for worker in box.supervisor.dispatch.crew() if worker["hash"] == torrent.hash)
+        worker = next(worker for worker in box.supervisor.crew() if worker["hash"] == torrent.hash)
         os.kill(worker["pid"], signal.SIGKILL)
         box.supervisor.wait_for(torrent.hash, State.WAITING)
     is_cached(box, torrent, expected)
@@ -128,7 +128,7 @@ def test_a_fork_server_that_is_killed_in_mid_copy_leaves_nobody_behind(box):
     expected = original(box, torrent)
     with slowly_written(box.hdd, 8):
         until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
-        before = {worker["pid"] for worker in box.supervisor.dispatch.crew()} | {box.supervisor.manager().pid}
+        before = {worker["pid"] for worker in box.supervisor.crew()} | {box.supervisor.manager().pid}
         box.supervisor.fork_server().kill()
         until(lambda: not before & {process.pid for process in box.processes()}, "those it had forked are gone")
     is_cached(box, torrent, expected)
