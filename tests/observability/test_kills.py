@@ -56,7 +56,7 @@ def test_counters_only_grow_nothing_is_left_and_a_scrape_stays_quick_when_fifty_
         entries, run = sorted(os.listdir(box.state)), sorted(os.listdir(box.state / "run"))
         scraper = Scraper(supervisor)
         torrents = [box.seed(f"torrent {number}", 2_000_000) for number in range(4)]
-        victims = [worker["pid"] for worker in supervisor.dispatch.crew()]
+        victims = [worker["pid"] for worker in supervisor.crew()]
         assert len(victims) == COPIERS + 2
         for victim in victims:
             os.kill(victim, signal.SIGKILL)

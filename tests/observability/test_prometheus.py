@@ -319,7 +319,7 @@ def _damage(path):
 
 def _pid(supervisor, name, *, up=False):
     """The worker's pid, if it is there; if wanted, only if it waits for tasks."""
-    found = [worker for worker in supervisor.dispatch.crew() if worker["name"] == name and (worker["up"] or not up)]
+    found = [worker for worker in supervisor.crew() if worker["name"] == name and (worker["up"] or not up)]
     return found[0]["pid"] if found else 0
 
 
