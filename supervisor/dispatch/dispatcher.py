@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from supervisor.dispatch import decisions
+from supervisor.dispatch import decisions, planning
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import NOTIFIER, Crew, role_of
 from supervisor.dispatch.decisions import Limits
@@ -125,13 +125,8 @@ class Dispatcher:
                     self.desk.take(subject, event, now)
             case Located() | Unlisted() | Unusable():
                 self._looked_up(message, now)
-            case Surveyed(torrents):
-                for job_hash in self._relief.plan(torrents, self._board.living, now):
-                    known = self._board.get(job_hash)
-                    if known is None or known.state in (State.RELOCATED, State.GONE):
-                        job = decisions.submitted(known, job_hash, now)
-                        self._board.put(job, now, "no hook told of it: found while space is low")
-                        self._board.then(self._metrics.unannounced)
+            case Surveyed():
+                self._surveyed(message, now)
             case Call(seconds, error):
                 self._board.then(partial(self._metrics.rtorrent_call, seconds, failed=bool(error)))
             case Started(worker, pid):
@@ -145,6 +140,17 @@ class Dispatcher:
             case WorkerLost(worker, reason):
                 self._board.then(partial(self._metrics.worker_lost, role_of(worker)))
                 self._done(self._crew.lose(worker), self._orphaned(reason), now)
+
+    def _surveyed(self, answer: Surveyed, now: float) -> None:
+        wanted, refused = self._relief.plan(answer.torrents, self._board.living, now)
+        for job_hash in refused:
+            self._board.tell(job_hash, "relocate", now, f"not relocated: {planning.SHARED}")
+        for job_hash in wanted:
+            known = self._board.get(job_hash)
+            if known is None or known.state in (State.RELOCATED, State.GONE):
+                job = decisions.submitted(known, job_hash, now)
+                self._board.put(job, now, "no hook told of it: found while space is low")
+                self._board.then(self._metrics.unannounced)
 
     def _orphaned(self, reason: str) -> Failed:
         return Failed(f"its worker process ended ({reason})", retry=True, counts=not self.draining)

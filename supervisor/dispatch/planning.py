@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import Torrent
 
 
+SHARED = "another torrent uses the same files"
+
+
 class Action(StrEnum):
     """What a plan does to one torrent."""
 
@@ -78,7 +81,7 @@ def _verdict(torrent: "Torrent", job: Job | None, ssd: bytes, shared: bool) -> A
     if torrent.hashing:
         return "rTorrent is checking it"
     if shared:
-        return "another torrent uses the same files"
+        return SHARED
     if job is None or job.state is State.GONE:
         return Action.COPY
     if published:

@@ -29,7 +29,8 @@ class Relief:
     def __init__(self, journal: Journal, inquirer: Inquirer) -> None:
         self._journal, self._inquirer = journal, inquirer
         self._steps: deque[Step] = deque()
-        self._demanded: dict[str, None] = {}  # hashes that a person wants off the SSD, low or not
+        self._wished: dict[str, None] = {}  # hashes that a person wants off the SSD, low or not
+        self._demanded: dict[str, None] = {}  # those of them that the last survey does not speak against
         self._surveying = False
         self._next_look = 0.0
         self.ssd = self.hdd = Place(b"", 0)
@@ -64,9 +65,8 @@ class Relief:
         self.low = ssd.size > 0 and ssd.free < settings.disk_space_threshold_bytes
         if not self.low:
             self._steps.clear()
-        elif self.usable and not self._steps and not self._surveying:
-            self._surveying = True
-            self._inquirer.survey()
+        elif self.usable and not self._steps:
+            self._survey()
 
     def disks_changed(self, now: float, settings: Settings) -> bool:
         """Something failed. Return whether a disk is away, or another one is mounted in its place."""
@@ -78,10 +78,20 @@ class Relief:
         if self.low or anyway:
             self._next_look = 0.0
 
-    def plan(self, torrents: Iterable["Torrent"], jobs: Mapping[str, Job], now: float) -> list[str]:
-        """Given all torrents and the living jobs, plan the pass; return the hashes that must be copied first."""
+    def plan(self, torrents: Iterable["Torrent"], jobs: Mapping[str, Job], now: float) -> tuple[list[str], list[str]]:
+        """Given all torrents and the living jobs, plan the pass.
+
+        Return the hashes that must be copied first, and those that a person wants off the SSD and that must stay:
+        another torrent seeds from the same files.
+        """
         self._surveying = False
         plan = planning.plan(tuple(torrents), jobs, self.ssd.path, now)
+        shared = {job_hash for job_hash, reason in plan.kept if reason == planning.SHARED}
+        refused = [job_hash for job_hash in self._wished if job_hash in shared]
+        self._demanded |= {job_hash: None for job_hash in self._wished if job_hash not in shared}
+        self._wished = {}
+        if not self.low:
+            return [], refused
         self._steps = deque(step for step in plan.steps if step.action in (Action.FINISH, Action.RELOCATE))
         waiting = [step for step in plan.steps if step.action in (Action.PROVE, Action.COPY)]
         self.verdicts = {**Counter(step.action.value for step in plan.steps), "kept": len(plan.kept)}
@@ -91,7 +101,7 @@ class Relief:
             "action=planned relocations=%d proofs_or_copies_first=%d kept=%d",
             len(self._steps), len(waiting), len(plan.kept),
         )  # fmt: skip
-        return [step.hash for step in waiting if step.action is Action.COPY]
+        return [step.hash for step in waiting if step.action is Action.COPY], refused
 
     def next(self, busy: Callable[[str], bool]) -> str | None:
         """Return the hash of the torrent that leaves next, or None; it is taken off the plan.
@@ -116,8 +126,9 @@ class Relief:
         self.soon()
 
     def demand(self, job_hash: str) -> None:
-        """A person wants this one off the SSD now."""
-        self._demanded[job_hash] = None
+        """A person wants this one off the SSD now: it goes if the next survey does not speak against it."""
+        self._wished[job_hash] = None
+        self._survey()
 
     def trust(self) -> None:
         """A person says that what is mounted now is right. Raise JournalUnwritable."""
@@ -125,6 +136,11 @@ class Relief:
             with contextlib.suppress(OSError):  # what is not there now is not trusted
                 self._journal.trust(path, files.filesystem_id(path))
         self._next_look = 0.0
+
+    def _survey(self) -> None:
+        if not self._surveying:
+            self._surveying = True
+            self._inquirer.survey()
 
     def _measure(self, role: str, text: str) -> tuple[Place, Disk]:
         path = os.fsencode(text)

@@ -1,5 +1,6 @@
 """RTorrent is down, hangs, is restarted, forgets torrents: no wrong removal, no busy loop, a clear state."""
 
+import signal
 import time
 from contextlib import contextmanager
 
@@ -9,7 +10,7 @@ from supervisor.jobs import State
 from tests.support.mounts import loop_mounted
 from tests.support.rtorrents import VERSIONS, until
 from tests.support.seedbox import MIB, Seedbox, fill, slowly_written
-from tests.support.torrents import contents
+from tests.support.torrents import contents, make_torrent
 
 pytestmark = pytest.mark.real
 
@@ -39,6 +40,16 @@ def calmly(box, seconds):
     more = box.supervisor.metric("seedcache_rtorrent_call_duration_seconds_count") - calls
     assert more <= 2 * seconds + 4, f"{more} calls in {seconds} s"
     assert box.supervisor.said().count("\n") - lines < 20 * seconds
+
+
+def hang_at_the_switch(box, torrent):
+    """Have rTorrent hang when the space worker has the torrent and has not asked yet."""
+    worker = box.supervisor.victim("space")
+    worker.suspend()
+    box.supervisor.ask(torrent.hash, "relocate")
+    box.supervisor.wait_for(torrent.hash, State.RELOCATING)
+    box.client.freeze()
+    worker.resume()
 
 
 def unreachable(box):
@@ -83,8 +94,7 @@ def test_an_rtorrent_that_hangs_at_the_switch_loses_nothing_and_the_switch_is_do
     torrent = box.seed("Show", FILES)
     expected = original(box, torrent)
     box.supervisor.wait_for(torrent.hash, State.CACHED)
-    box.client.freeze()
-    box.supervisor.ask(torrent.hash, "relocate")
+    hang_at_the_switch(box, torrent)
     with calmly(box, 5):
         job = box.supervisor.wait_for(torrent.hash, State.WAITING)
     assert "cannot be asked" in job.reason
@@ -99,8 +109,7 @@ def test_an_rtorrent_that_dies_at_the_switch_comes_back_with_the_torrent_and_it_
     torrent = box.seed("Show", FILES)
     expected = original(box, torrent)
     box.supervisor.wait_for(torrent.hash, State.CACHED)
-    box.client.freeze()
-    box.supervisor.ask(torrent.hash, "relocate")
+    hang_at_the_switch(box, torrent)
     box.supervisor.wait_for(torrent.hash, State.WAITING)
     box.client.kill()
     assert original(box, torrent) == expected
@@ -168,6 +177,25 @@ def test_one_that_was_erased_before_its_switch_does_not_stop_the_others(box):
     box.relocated(stays, expected[1])
     box.supervisor.wait_for(gone.hash, State.GONE, 90)
     assert original(box, gone) == expected[0]
+
+
+def test_a_torrent_whose_files_another_one_seeds_stays_on_the_ssd(box):
+    """As cross-seeds do: the same data for another tracker, another info-hash."""
+    box.start(disk_space_threshold_gb=0)
+    first = box.seed("Show", FILES)
+    expected = original(box, first)
+    box.supervisor.wait_for(first.hash, State.CACHED)
+    second = make_torrent(box.path(box.ssd, first), box.home / "second.torrent", piece_length=65536)
+    box.client.seed(second, box.ssd)
+    box.supervisor.ask(first.hash, "relocate")
+    until(lambda: "another torrent" in box.supervisor.events(first.hash)[-1].text, "it says why not")
+    box.supervisor.configure(disk_space_threshold_gb=1)
+    box.supervisor.signal(signal.SIGHUP)
+    until(lambda: "action=planned" in box.supervisor.said(), "it looked for what can go")
+    assert box.supervisor.state_of(first.hash) is State.CACHED
+    assert original(box, first) == expected
+    box.client.call("d.erase", second.hash)
+    box.relocated(first, expected)
 
 
 def test_an_rtorrent_that_cannot_save_its_session_keeps_the_ssd_data(tmp_path):

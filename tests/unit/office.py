@@ -118,6 +118,13 @@ class Office:
         self.answer(worker, COPIED)
         assert self.state(job_hash) is State.CACHED
 
+    def relocate(self, job_hash: str, *others: Torrent) -> list[tuple[str, Task]]:
+        """Ask for a relocation by hand; rTorrent lists it, and others."""
+        before = len(self.sent)
+        self.ask(job_hash, "relocate")
+        self.handle(Surveyed((seen(job_hash, os.fsencode(self.ssd / job_hash)), *others)))
+        return self.sent[before:]
+
     def low(self, *hashes: str) -> None:
         """Say that the SSD is low, and what rTorrent has then."""
         self.relief.low = True

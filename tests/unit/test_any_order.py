@@ -105,9 +105,9 @@ class Lives(RuleBasedStateMachine):
                 return
         self.happen(Located(job_hash, torrent))
 
-    @rule(hashes=st.sets(HASHES))
-    def space_is_low(self, hashes):
-        self.office.relief.low = True
+    @rule(hashes=st.sets(HASHES), low=st.booleans())
+    def rtorrent_lists(self, hashes, low):
+        self.office.relief.low = low
         self.happen(Surveyed(tuple(seen(h, f"{self.office.ssd}/{h}".encode()) for h in sorted(hashes))))
 
     @rule(worker=WORKERS, failure=FAILURES, well=st.booleans(), grade=st.sampled_from([Proof.SOURCE, Proof.READ_BACK]))

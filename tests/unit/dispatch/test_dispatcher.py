@@ -79,7 +79,7 @@ def test_one_that_is_being_proven_is_not_relocated_at_the_same_time(office):
     office.copied(A)
     office.ask(A, "verify")
     assert isinstance(office.task("copier-1"), Prove)
-    assert office.ask(A, "relocate") == []
+    assert office.relocate(A) == []
     assert office.state(A) is State.CACHED
     ((worker, task),) = office.answer("copier-1", Proven(0.1))
     assert worker == "space"
@@ -89,7 +89,7 @@ def test_one_that_is_being_proven_is_not_relocated_at_the_same_time(office):
 def test_one_whose_copy_proves_wrong_is_not_relocated_though_it_was_asked_for(office):
     office.copied(A)
     office.ask(A, "verify")
-    office.ask(A, "relocate")
+    office.relocate(A)
     assert office.answer("copier-1", Failed("piece 3", retry=True, proof=True)) == []
     assert (office.state(A), office.job(A).proof) == (State.FAILED, Proof.NONE)
 
@@ -274,7 +274,7 @@ def test_a_notifier_that_is_busy_with_a_torrent_holds_up_nothing_else(tmp_path):
     office.ask(A)
     office.locate(A)
     office.answer("copier-1", COPIED)
-    office.ask(A, "relocate")
+    office.relocate(A)
     assert office.task("notifier").hash == A
     relocated(office, A)
     assert office.state(A) is State.RELOCATED
@@ -318,12 +318,26 @@ def test_a_torrent_that_fails_does_not_stop_the_pass(office):
 
 def test_a_torrent_that_is_erased_before_its_switch_is_gone_after_three_denials_and_nothing_is_removed(office):
     office.copied(A)
-    office.ask(A, "relocate")
+    office.relocate(A)
     for _ in range(3):
         office.answer("space", Failed("rTorrent has no torrent", retry=True, gone=True))
         office.now += 1000
         office.handle()
     assert office.state(A) is State.GONE
+
+
+def test_one_whose_files_another_torrent_seeds_is_not_relocated_by_hand_either(office):
+    office.copied(A)
+    assert office.relocate(A, seen(B, os.fsencode(office.ssd / A))) == []
+    assert office.state(A) is State.CACHED
+    assert "another torrent" in office.journal.events(A)[0].text
+    assert len(office.relocate(A)) == 1  # it was erased since
+
+
+def test_a_relocation_by_hand_copies_and_proves_nothing_else(office):
+    office.copied(A)
+    office.relocate(A, seen(B, os.fsencode(office.ssd / B)))
+    assert office.journal.job(B) is None
 
 
 def test_one_denial_at_the_time_of_the_copy_does_not_end_the_job(office):
@@ -363,7 +377,7 @@ def test_after_a_restart_what_was_being_copied_is_looked_up_again_and_what_was_r
     first = Office(tmp_path)
     first.hire()
     first.copied(B)
-    first.ask(B, "relocate")
+    first.relocate(B)
     first.ask(A)
     first.locate(A)
     first.journal.close()
@@ -400,7 +414,7 @@ def test_one_that_is_submitted_again_in_the_turn_in_which_it_ended_is_looked_up_
 
 def test_a_relocated_one_that_lies_on_the_ssd_again_is_copied_again(office):
     office.copied(A)
-    office.ask(A, "relocate")
+    office.relocate(A)
     relocated(office, A)
     office.low(A)
     assert office.state(A) is State.SUBMITTED
@@ -409,7 +423,7 @@ def test_a_relocated_one_that_lies_on_the_ssd_again_is_copied_again(office):
 
 def test_a_relocated_one_that_is_submitted_again_is_proven_where_it_is(office):
     office.copied(A)
-    office.ask(A, "relocate")
+    office.relocate(A)
     relocated(office, A)
     office.ask(A)
     destination = office.job(A).destination
