@@ -361,7 +361,7 @@ def test_after_twenty_random_kills_in_a_row_everything_has_ended_right(box, arr)
             if name == "parent":
                 supervisor.wait()
                 supervisor.start(ready=False)
-                until(supervisor.observation.live, "the next one supervises")
+                until(supervisor.live, "the next one supervises")
     for job_hash, (torrent, expected) in torrents.items():
         box.relocated(torrent, expected, "tv", 90)
         until(
