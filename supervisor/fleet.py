@@ -3,6 +3,7 @@
 import heapq
 import logging
 import multiprocessing
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 _BACK_OFF = (0.0, 0.1, 1.0, 5.0, 30.0)  # seconds before the next start of one that dies soon after it was started
 _SOON = 10.0  # seconds
+_TRIES = 10  # to start a Manager; each fails only if the fork server, or the Manager, is killed at that moment
+_PAUSE = 0.05  # seconds between two of them
 
 
 @dataclass(slots=True)
@@ -55,7 +58,15 @@ class Fleet:
         """Start the Manager, or the one that replaces it at the same address."""
         if self._manager_started is not None:  # its sentinel also fires when only the fork server was killed
             processes.end(self._manager_process.pid or 0, self._manager_started)
-        self._manager, self._manager_process = broker.serve(self._context, self._given.state_dir)
+        for left in reversed(range(_TRIES)):
+            try:
+                self._manager, self._manager_process = broker.serve(self._context, self._given.state_dir)
+            except broker.LOST:
+                if not left:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                break
         self._manager_started = processes.start_time(self._manager_process.pid or 0)
         for child in self._children.values():
             child.box = None
@@ -65,22 +76,27 @@ class Fleet:
         waiting = {name for _, name in self._respawn}
         for name in self._wanted:
             if name not in self._children and name not in waiting:
-                yield name, self._spawn(name, now)
+                yield from self._spawn(name, now)
         while self._respawn and self._respawn[0][0] <= now:
             _, name = heapq.heappop(self._respawn)
             if name in self._wanted and name not in self._children:
-                yield name, self._spawn(name, now)
+                yield from self._spawn(name, now)
 
-    def _spawn(self, name: str, now: float) -> int:
+    def _spawn(self, name: str, now: float) -> Iterator[tuple[str, int]]:
         self._generation += 1
         mailbox = f"{name}/{self._generation}"  # never a task that was meant for one who died
         process = self._context.Process(
             target=loop.main, name=name, args=(name, role_of(name), mailbox, self._given), daemon=True
         )
-        process.start()
+        try:
+            process.start()
+        except broker.LOST as error:  # the fork server is killed at this moment; the next start starts another
+            log.warning("action=not-started worker=%s %s", name, error)
+            heapq.heappush(self._respawn, (now + _BACK_OFF[1], name))
+            return
         pid = process.pid or 0
         self._children[name] = _Child(process, mailbox, now, processes.start_time(pid))
-        return pid
+        yield name, pid
 
     def want(self, copiers: int) -> None:
         """Have so many copy workers from now on; those that are too many leave when they have finished their task."""
