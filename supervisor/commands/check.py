@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import importlib.util
-import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -37,7 +37,7 @@ def run(config: str | None, environ: Mapping[str, str], now: float) -> Iterator[
 
 def package() -> Finding:
     """Look whether the package `supervisor` is ours alone: supervisord's has the same import name."""
-    place = os.path.dirname(os.path.abspath(__file__))
+    (place,) = sys.modules["supervisor"].__path__
     try:
         importlib.metadata.version("supervisor")
         mixed = True

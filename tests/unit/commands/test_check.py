@@ -102,6 +102,7 @@ def test_the_command_prints_a_line_a_finding_with_remedies_and_a_sum(host):
 
 def test_supervisord_in_the_same_environment_is_noticed(monkeypatch):
     assert check.package().level is Level.OK
+    assert check.package().evidence.endswith("/supervisor")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: SimpleNamespace(name=name))
     assert check.package().level is Level.ERROR
 
