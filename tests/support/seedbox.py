@@ -208,8 +208,13 @@ class Seedbox:
         return job
 
     def partials(self) -> list[Path]:
-        """Return what is left of copies in the making."""
-        return list(self.hdd.rglob(".seedcache-*"))
+        """Return what is left of copies in the making; other copies may come and go meanwhile, so no `rglob`."""
+        return [
+            Path(above, name)
+            for above, directories, files in os.walk(self.hdd)  # passes over what vanishes under it
+            for name in (*directories, *files)
+            if name.startswith(".seedcache-")
+        ]
 
     def download(self, torrent: Torrent, source: RTorrentProcess, name: str) -> dict[bytes, bytes]:
         """Have another, new client download it from `source`; return what arrived."""
