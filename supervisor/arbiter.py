@@ -21,6 +21,7 @@ from supervisor import broker, logs, spool
 from supervisor.adapters import clock, locks, systemd
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
+from supervisor.dispatch.disks import Disks
 from supervisor.dispatch.dispatcher import Dispatcher, Message, Submission, WorkerLost
 from supervisor.dispatch.inquirer import Call, Inquirer
 from supervisor.dispatch.relief import Relief
@@ -72,7 +73,7 @@ class Arbiter:
         journal = Journal(place(settings.state_dir))
         self._journal = journal
         self._inquirer = Inquirer(settings.state_dir, settings.scgi_url, settings.rpc_timeout, self._post)
-        self._board, self._crew, self._relief = Board(journal), Crew(), Relief(journal, self._inquirer)
+        self._board, self._crew, self._relief = Board(journal), Crew(), Relief(Disks(journal), self._inquirer)
         self._view = live.View(settings, self._board, self._crew, self._relief, self._inquirer)
         self._metrics = Metrics(self._view.snapshot)
         self._dispatcher = Dispatcher(settings, self._board, self._crew, self._relief, self._metrics)

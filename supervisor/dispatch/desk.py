@@ -80,4 +80,5 @@ class Desk:
         elif event == "space":
             self._relief.soon(anyway=True)
         elif event == "trust":
-            self._relief.trust()
+            self._relief.disks.trust()
+            self._relief.soon(anyway=True)

@@ -162,7 +162,7 @@ class Dispatcher:
         self._board.then(partial(self._metrics.attempt, "locate"))
         match answer:
             case Located(_, torrent):
-                roots = self._relief.ssd.path, self._relief.hdd.path
+                roots = self._relief.disks.ssd.path, self._relief.disks.hdd.path
                 located = decisions.located(job, torrent, *roots, self._limits, now)
                 if located.state is State.SUBMITTED:
                     where = located.destination.decode(errors="replace")

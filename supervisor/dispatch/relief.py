@@ -1,20 +1,15 @@
-"""Makes room on the SSD: knows the two disks, when the SSD is low, and what leaves next."""
+"""Makes room on the SSD: knows when it is low, and what leaves next."""
 
-import contextlib
 import logging
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from supervisor.adapters import files
 from supervisor.dispatch import planning
+from supervisor.dispatch.disks import Disks
 from supervisor.dispatch.inquirer import Inquirer
 from supervisor.dispatch.planning import Action, Step
 from supervisor.jobs import Job
-from supervisor.journal import Journal
-from supervisor.messages import Place
-from supervisor.observation.snapshot import Disk
 from supervisor.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,25 +21,18 @@ log = logging.getLogger(__name__)
 class Relief:
     """One pass over the SSD at a time: planned from one survey of rTorrent, measured again after every step."""
 
-    def __init__(self, journal: Journal, inquirer: Inquirer) -> None:
-        self._journal, self._inquirer = journal, inquirer
+    def __init__(self, disks: Disks, inquirer: Inquirer) -> None:
+        self.disks, self._inquirer = disks, inquirer
         self._steps: deque[Step] = deque()
         self._wished: dict[str, None] = {}  # hashes that a person wants off the SSD, low or not
         self._demanded: dict[str, None] = {}  # those of them that the last survey does not speak against
         self._surveying = False
         self._next_look = 0.0
-        self.ssd = self.hdd = Place(b"", 0)
-        self.disks: tuple[Disk, ...] = ()
         self.low = False
         self.verdicts: dict[str, int] = {}  # of the last plan: what is to be done -> with how many torrents
         self.urgent: dict[str, None] = {}  # hashes whose copy, or whose proof, the SSD waits for
         self.to_prove: dict[str, None] = {}  # hashes whose HDD copy is to be read back
         self.after_proof: set[str] = set()  # those of them that leave the SSD then
-
-    @property
-    def usable(self) -> bool:
-        """Whether both disks are there and are the ones they were."""
-        return bool(self.disks) and all(disk.trusted for disk in self.disks)
 
     @property
     def planned(self) -> int:
@@ -59,19 +47,17 @@ class Relief:
     def look(self, now: float, settings: Settings) -> None:
         """Measure the disks; if the SSD is low and no pass is on, begin one."""
         self._next_look = now + settings.space_check_interval
-        self.ssd, ssd = self._measure("ssd", settings.download_path_ssd)
-        self.hdd, hdd = self._measure("hdd", settings.final_dest_base_hdd)
-        self.disks = (ssd, hdd)
+        ssd = self.disks.look(settings)
         self.low = ssd.size > 0 and ssd.free < settings.disk_space_threshold_bytes
         if not self.low:
             self._steps.clear()
-        elif self.usable and not self._steps:
+        elif self.disks.usable and not self._steps:
             self._survey()
 
     def disks_changed(self, now: float, settings: Settings) -> bool:
         """Something failed. Return whether a disk is away, or another one is mounted in its place."""
         self.look(now, settings)
-        return not self.usable
+        return not self.disks.usable
 
     def soon(self, *, anyway: bool = False) -> None:
         """Something changed that may help: measure at the next opportunity, if the SSD is low or anyway."""
@@ -85,7 +71,7 @@ class Relief:
         another torrent seeds from the same files.
         """
         self._surveying = False
-        plan = planning.plan(tuple(torrents), jobs, self.ssd.path, now)
+        plan = planning.plan(tuple(torrents), jobs, self.disks.ssd.path, now)
         shared = {job_hash for job_hash, reason in plan.kept if reason == planning.SHARED}
         refused = [job_hash for job_hash in self._wished if job_hash in shared]
         self._demanded |= {job_hash: None for job_hash in self._wished if job_hash not in shared}
@@ -130,27 +116,7 @@ class Relief:
         self._wished[job_hash] = None
         self._survey()
 
-    def trust(self) -> None:
-        """A person says that what is mounted now is right. Raise JournalUnwritable."""
-        for path in (self.ssd.path, self.hdd.path):
-            with contextlib.suppress(OSError):  # what is not there now is not trusted
-                self._journal.trust(path, files.filesystem_id(path))
-        self._next_look = 0.0
-
     def _survey(self) -> None:
         if not self._surveying:
             self._surveying = True
             self._inquirer.survey()
-
-    def _measure(self, role: str, text: str) -> tuple[Place, Disk]:
-        path = os.fsencode(text)
-        known = self._journal.filesystem(path)
-        try:
-            found = files.filesystem_id(path)
-            usage = files.usage(path)
-        except OSError:
-            return Place(path, known or 0), Disk(role, text, 0, 0, trusted=False)
-        if known is None:
-            self._journal.trust(path, found)
-            known = found
-        return Place(path, known), Disk(role, text, usage.size, usage.free, trusted=known in (found, 0))

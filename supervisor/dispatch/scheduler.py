@@ -37,7 +37,7 @@ class Scheduler:
         """Given the time and the settings, assign what can be done now."""
         for job in self._board.due(now):
             self._board.put(decisions.resumed(job, now), now, "tried again")
-        if self._relief.usable:
+        if self._relief.disks.usable:
             self._copies(now, settings)
             self._relocations(now, settings)
         self._notices(now, settings)
@@ -46,7 +46,7 @@ class Scheduler:
         writing = Counter(
             _device(task.hdd.path) for task in self._crew.tasks().values() if isinstance(task, Copy | Prove)
         )
-        device = _device(self._relief.hdd.path)
+        device = _device(self._relief.disks.hdd.path)
         self._held_by_device = False
         for worker in list(self._crew.idle(COPIER)):
             self._held_by_device = writing[device] >= settings.writers_per_device
@@ -98,8 +98,8 @@ class Scheduler:
                 metainfo_path(settings.state_dir, job.hash),
                 job.source,
                 job.destination,
-                self._relief.ssd,
-                self._relief.hdd,
+                self._relief.disks.ssd,
+                self._relief.disks.hdd,
                 settings.verification_enabled and settings.proof == "before-publish",
                 *_pace(settings),
             )
@@ -107,7 +107,7 @@ class Scheduler:
 
     def _prove(self, job: Job, settings: Settings) -> Prove:
         path = metainfo_path(settings.state_dir, job.hash)
-        return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.hdd, *_pace(settings))
+        return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.disks.hdd, *_pace(settings))
 
     def _relocations(self, now: float, settings: Settings) -> None:
         for worker in list(self._crew.idle(SPACE)):
@@ -120,8 +120,8 @@ class Scheduler:
                 metainfo_path(settings.state_dir, job.hash),
                 job.source,
                 job.destination,
-                self._relief.ssd,
-                self._relief.hdd,
+                self._relief.disks.ssd,
+                self._relief.disks.hdd,
                 settings.scgi_url,
                 settings.rpc_timeout,
             )

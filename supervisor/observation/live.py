@@ -88,7 +88,7 @@ class View:
             if step:
                 waiting[step] = min(waiting.get(step, since), since)
         notices = list(self._board.notices.values())
-        disks = self._relief.disks
+        disks = self._relief.disks.seen
         trusted = bool(disks) and all(disk.trusted for disk in disks)
         return Snapshot(
             at=self._at,

@@ -9,6 +9,7 @@ from typing import Any
 from supervisor.adapters.rtorrent import Torrent
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
+from supervisor.dispatch.disks import Disks
 from supervisor.dispatch.dispatcher import Dispatcher, Message, Submission
 from supervisor.dispatch.inquirer import Located, Surveyed
 from supervisor.dispatch.relief import Relief
@@ -62,7 +63,7 @@ class Office:
         self.journal = Journal(os.path.join(home, "journal.sqlite"))
         self.questions = Questions()
         self.board, self.crew = Board(self.journal), Crew()
-        self.relief = Relief(self.journal, self.questions)  # type: ignore[arg-type]  # the two it asks
+        self.relief = Relief(Disks(self.journal), self.questions)  # type: ignore[arg-type]  # the two it asks
         self.metrics = Metrics(
             lambda: Snapshot(0, 0, 0, "", True, False, "", (), (), RTorrent(reachable=True, since=0.0))
         )
