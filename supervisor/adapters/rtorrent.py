@@ -41,8 +41,11 @@ _CONTROL = bytes(code if code >= 0x20 or code in b"\t\n\r" else 0x3F for code in
 _FIELDS = (
     "d.hash", "d.name", "d.directory", "d.is_multi_file", "d.size_bytes", "d.custom1", "d.timestamp.finished",
     "d.complete", "d.hashing", "d.is_meta", "d.is_open", "d.is_active", "d.state", "d.left_bytes", "d.wanted_chunks",
-    "d.ratio", "d.up.total", "d.up.rate", "d.peers_connected", "d.message",
+    "d.ratio", "d.up.total", "d.up.rate", "d.peers_connected", "d.message", "d.timestamp.started", "d.load_date",
 )  # fmt: skip
+# Of each tracker `seeders|URL|`, as one text: a list would cost twice as much. Run only within another command.
+_TRACKERS = 'cat="$t.multicall=d.hash=,t.scrape_complete=,cat={|},t.url=,cat={|}"'
+_TRACKER = re.compile(r"(\d+)\|(?!dht:)\w+://(?:[^/?#@|]*@)?\[?((?<=\[)[^]|]*|[^:/?#|]*)[^|]*\|")
 
 _SESSION = (("session.path",), ("system.cwd",))  # the path may be relative
 
@@ -77,6 +80,14 @@ class Torrent:
     up_rate: int  # bytes per second
     peers: int  # connected
     message: str
+    added: float = 0.0  # unix seconds: first started; never started: loaded, and d.load_date is new at each start
+    trackers: tuple[str, ...] = ()  # their hosts, lower-case, in rTorrent's order, which is drawn anew within a tier
+    seeders: int = 0  # the most that a tracker told, at an announce or a scrape; 0: none, or not known
+
+    @property
+    def tracker(self) -> str:
+        """Return the host of the first tracker; empty: there is none."""
+        return self.trackers[0] if self.trackers else ""
 
     @property
     def base(self) -> bytes:
@@ -112,7 +123,8 @@ class RTorrent:
 
     def torrent(self, info_hash: str) -> Torrent:
         """Return one torrent. Raise TorrentGone or RTorrentUnreachable."""
-        *row, path, cwd = self.ask(*((field, info_hash) for field in _FIELDS), *_SESSION)
+        trackers = ("branch", info_hash, "cat=1", _TRACKERS)
+        *row, path, cwd = self.ask(*((field, info_hash) for field in _FIELDS), trackers, *_SESSION)
         return self._read([row], _session(path, cwd))[0]
 
     def torrents(self, view: str = "main") -> list[Torrent]:
@@ -120,7 +132,7 @@ class RTorrent:
 
         Raise RTorrentUnreachable, also while rTorrent has just started and does not list all of its session yet.
         """
-        columns = [f"{field}=" for field in _FIELDS]
+        columns = [*(f"{field}=" for field in _FIELDS), _TRACKERS]
         rows, path, cwd = self.ask(("d.multicall2", "", view, *columns), *_SESSION)
         saved = _session(path, cwd)
         torrents = self._read(rows, saved)
@@ -238,7 +250,8 @@ def _string(value: str | bytes) -> str | xmlrpc.Binary:
 
 
 def _torrent(row: Sequence[Any], saved_in: bytes) -> Torrent:
-    """Given the values of _FIELDS and the path of the session, return what they say."""
+    """Given the values of _FIELDS and _TRACKERS and the path of the session, return what they say."""
+    trackers = _TRACKER.findall(row[22])
     return Torrent(
         hash=row[0],
         name=_true(row[1].encode(), session.name, saved_in, row[0]).decode(errors="replace"),
@@ -260,6 +273,9 @@ def _torrent(row: Sequence[Any], saved_in: bytes) -> Torrent:
         up_rate=row[17],
         peers=row[18],
         message=row[19],
+        added=float(row[20] or row[21]),
+        trackers=tuple(dict.fromkeys(host.lower() for _, host in trackers if host)),
+        seeders=max((int(seeders) for seeders, _ in trackers), default=0),
     )
 
 

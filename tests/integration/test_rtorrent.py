@@ -73,6 +73,8 @@ def test_what_is_told_of_a_torrent_is_what_rtorrent_has(rtorrents, tmp_path, rto
     found = client.torrent(torrent.hash)
     assert (found.complete, found.left_bytes, found.wanted_chunks, found.hashing) == (True, 0, 0, 0)
     assert abs(found.finished - time.time()) < 60
+    assert abs(found.added - time.time()) < 60
+    assert (found.trackers, found.seeders) == (("127.0.0.1",), 0)
     assert (found.name, found.label, found.multi, found.size) == ("one.bin", "tv shows", False, 100_000)
     assert (found.directory, found.base) == (os.fsencode(tmp_path / "ssd"), os.fsencode(tmp_path / "ssd/one.bin"))
     assert [found] == client.torrents()

@@ -20,12 +20,17 @@ FIELDS = {
     "d.complete": 1,
     "d.ratio": 1500,
     "d.message": "",
+    "d.timestamp.started": 1_600_000_000,
+    "d.load_date": 1_650_000_000,
 }
+TRACKERS = 'cat="$t.multicall=d.hash=,t.scrape_complete=,cat={|},t.url=,cat={|}"'
 
 
 def rtorrent(session, **fields):
     """Play an rTorrent that has the one torrent, with other values for some fields."""
+    told = fields.pop("trackers", "")
     known = FIELDS | {"session.path": str(session), "system.cwd": "/", "view.size": 0} | fields
+    known |= {"branch": told, TRACKERS: told}
 
     def answer(method, *arguments):
         if method == "d.multicall2":
@@ -53,6 +58,29 @@ def test_a_torrent_is_read_by_one_request_and_all_torrents_by_another(tmp_path):
     assert (one.hash, one.name, one.directory, one.base) == (HASH, "A name", b"/ssd/A name", b"/ssd/A name")
     assert (one.size, one.label, one.finished, one.ratio) == (5_000_000_000, "tv shows/old", 1_700_000_000.0, 1.5)
     assert (one.complete, one.active, one.multi) == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    ("told", "hosts", "seeders"),
+    [
+        ("", (), 0),
+        ("7|http://Tracker.Example.org:80/announce?key=a#b|", ("tracker.example.org",), 7),
+        ("0|udp://b.org|12|https://u:p@a.b.org/x y|0|dht://|", ("b.org", "a.b.org"), 12),
+        ("1|udp://[2001:DB8::1]:80/a|2|http://x.org/a|3|http://x.org/b|", ("2001:db8::1", "x.org"), 3),
+        ("0|http://[broken|0|nonsense|0|http://|5|http://c.org|", ("broken", "c.org"), 5),
+    ],
+)
+def test_the_hosts_of_its_trackers_are_told_and_the_most_seeders(tmp_path, told, hosts, seeders):
+    one, (listed,) = ask(rtorrent(tmp_path, trackers=told), lambda client: (client.torrent(HASH), client.torrents()))
+    assert one == listed
+    assert (one.trackers, one.seeders) == (hosts, seeders)
+    assert one.tracker == (hosts[0] if hosts else "")
+
+
+def test_one_that_was_never_started_was_added_when_it_was_loaded(tmp_path):
+    assert ask(rtorrent(tmp_path), lambda client: client.torrent(HASH)).added == 1_600_000_000
+    never = rtorrent(tmp_path, **{"d.timestamp.started": 0})
+    assert ask(never, lambda client: client.torrent(HASH)).added == 1_650_000_000
 
 
 def test_the_data_of_a_single_file_is_below_its_directory(tmp_path):
