@@ -1,10 +1,6 @@
-"""The settings: where they come from, what they may be, and what is in force. The only importer of dynaconf.
+"""The settings: what they may be, and what is in force. Where they come from is `sources`' affair.
 
 The fields of `Settings` are the table of all settings: the checks, `config show` and `docs/settings.md` come from it.
-dynaconf lays the sources over each other and remembers which one a value came from. It is given each source's values
-rather than left to find them: its own loaders read the process environment, pass over a file they cannot read with a
-warning, choose the format by the file's ending, and evaluate `@format` and `@jinja` in values. It is imported by
-`load` alone, so that a process that only needs the class does not pay for it.
 """
 
 import os
@@ -12,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from supervisor import forms
+from supervisor import forms, sources
 from supervisor.errors import ConfigurationError
 from supervisor.forms import Form, hide_password
 
 DEFAULT_FILE = "/etc/seedcache/settings.toml"
-PREFIX = "SEEDCACHE_"
 HIDDEN = "********"
 
 # Names that are also read from the environment without the prefix: those that the ancestor documents.
@@ -26,9 +21,6 @@ _BARE = frozenset(
     | {"copy_retry_attempts", "verification_enabled", "notify_arr_enabled", "log_level", "log_file", "lock_dir"}
     | {"sonarr_url", "sonarr_api_key", "sonarr_tag", "radarr_url", "radarr_api_key", "radarr_tag"}
 )
-# Variables of our prefix that are not settings.
-_NAMES_FILE = "SEEDCACHE_CONFIG"
-_FOR_TOOLS = ("SEEDCACHE_TESTS_", "SEEDCACHE_DEMO_", "SEEDCACHE_BENCH_")
 _GIB = 1024**3
 
 
@@ -169,126 +161,41 @@ def load(config: str | None, environ: Mapping[str, str]) -> Settings:
     Raise ConfigurationError with one line for every problem there is.
     """
     problems: list[str] = []
-    named = config or environ.get(_NAMES_FILE)
-    layers = [*_file(named, problems), *_environment(environ, problems)]
+    named = config or environ.get(sources.NAMES_FILE)
     known = specs()
     values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    for name, (raw, source) in _overlaid(layers).items():
-        sources[name] = source
+    origins: dict[str, str] = {}
+    for name, (raw, source) in sources.gather(named, DEFAULT_FILE, environ, known, _BARE, problems).items():
+        origins[name] = source
         try:
             values[name] = known[name].form.parse(raw, source.startswith("environment"))
         except ValueError as error:
             problems.append(f"{name.upper()} ({source}): {error}")
     problems += [
-        f"{name.upper()} (default): is not set; set it in {named or DEFAULT_FILE} or as {PREFIX}{name.upper()}"
+        f"{name.upper()} (default): is not set; set it in {named or DEFAULT_FILE} or as {sources.PREFIX}{name.upper()}"
         for name in ("download_path_ssd", "final_dest_base_hdd", "scgi_url")
-        if name not in sources
+        if name not in origins
     ]
-    problems += _contradictions(values, sources)
+    problems += _contradictions(values, origins)
     if problems:
         raise ConfigurationError("\n".join(problems))
-    return Settings(**values, sources=sources)
+    return Settings(**values, sources=origins)
 
 
-def _file(named: str | None, problems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    import tomllib  # noqa: PLC0415  # only who loads settings pays for it
-
-    path = named or DEFAULT_FILE
-    try:
-        with open(path, "rb") as file:
-            content = tomllib.load(file)
-    except FileNotFoundError:
-        if named:
-            problems.append(f"CONFIG (file:{path}): does not exist; name the settings file that does")
-        return
-    except OSError as error:
-        problems.append(f"CONFIG (file:{path}): cannot be read ({error.strerror}); let this user read it")
-        return
-    except ValueError as error:  # not TOML, with the line; or not UTF-8
-        problems.append(f"CONFIG (file:{path}): is not valid TOML: {error}; correct it there")
-        return
-    values: dict[str, Any] = {}
-    for name, value in _flat(content, ""):
-        if name not in specs():
-            problems.append(f"{name.upper()} (file:{path}): there is no such setting{_nearest(name)}")
-        elif name in values:
-            problems.append(f"{name.upper()} (file:{path}): is set twice, in a table and by its full name; remove one")
-        else:
-            values[name] = value
-    yield f"file:{path}", values
-
-
-def _flat(table: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
-    """Give `url` in the table `[sonarr]` its full name: sonarr_url."""
-    for key, value in table.items():
-        name = before + key.lower()
-        if isinstance(value, dict) and any(known.startswith(f"{name}_") for known in specs()):
-            yield from _flat(value, f"{name}_")
-        else:
-            yield name, value
-
-
-def _environment(environ: Mapping[str, str], problems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name in sorted(_BARE):
-        if environ.get(name.upper()):
-            yield f"environment variable {name.upper()}", {name: environ[name.upper()]}
-    for variable in sorted(environ):
-        if not variable.startswith(PREFIX) or variable == _NAMES_FILE or variable.startswith(_FOR_TOOLS):
-            continue
-        name = variable.removeprefix(PREFIX).replace("__", "_").lower()
-        if name not in specs():
-            problems.append(f"{variable} (environment variable): there is no such setting{_nearest(name, PREFIX)}")
-        elif environ[variable]:
-            yield f"environment variable {variable}", {name: environ[variable]}
-
-
-def _overlaid(layers: list[tuple[str, dict[str, Any]]]) -> dict[str, tuple[Any, str]]:
-    """Given the sources, weakest first, return for each setting that has one its value and its source."""
-    from dynaconf import Dynaconf  # noqa: PLC0415  # 15 MB and 120 ms: see above
-    from dynaconf.loaders.base import SourceMetadata  # noqa: PLC0415
-    from dynaconf.utils.inspect import get_history  # noqa: PLC0415
-
-    stack = Dynaconf(
-        envvar_prefix=None,
-        settings_files=[],
-        core_loaders=[],
-        loaders=[],
-        environments=False,
-        load_dotenv=False,
-        auto_cast=False,
-    )
-    for source, values in layers:
-        stack.update(values, loader_identifier=SourceMetadata("seedcache", source), dotted_lookup=False)
-    return {
-        name.lower(): (stack[name], entry["identifier"])
-        for entry in get_history(stack)
-        if entry["loader"] == "seedcache"
-        for name in entry["value"]
-    }
-
-
-def _contradictions(values: Mapping[str, Any], sources: Mapping[str, str]) -> Iterator[str]:
+def _contradictions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
     ssd, hdd = values.get("download_path_ssd"), values.get("final_dest_base_hdd")
     if ssd and hdd and os.path.commonpath([ssd, hdd]) in {ssd, hdd}:
         yield (
-            f"FINAL_DEST_BASE_HDD ({sources['final_dest_base_hdd']}): {hdd!r} and DOWNLOAD_PATH_SSD {ssd!r} "
+            f"FINAL_DEST_BASE_HDD ({origins['final_dest_base_hdd']}): {hdd!r} and DOWNLOAD_PATH_SSD {ssd!r} "
             "are the same or one is inside the other; name two separate directories"
         )
     for name in ("sonarr", "radarr"):
         url, key = f"{name}_url", f"{name}_api_key"
-        if values.get("notify_arr_enabled", True) and values.get(url) and not values.get(key, key in sources):
+        if values.get("notify_arr_enabled", True) and values.get(url) and not values.get(key, key in origins):
             yield (
-                f"{key.upper()} ({sources.get(key, 'default')}): is not set but {url.upper()} is ({sources[url]}); "
+                f"{key.upper()} ({origins.get(key, 'default')}): is not set but {url.upper()} is ({origins[url]}); "
                 "set the key, or NOTIFY_ARR_ENABLED to false"
             )
-
-
-def _nearest(name: str, before: str = "") -> str:
-    from difflib import get_close_matches  # noqa: PLC0415  # only for a mistake
-
-    near = get_close_matches(name, specs(), n=1)
-    return f"; did you mean {before}{near[0].upper()}?" if near else "; remove it"
 
 
 def _display(value: object, spec: Spec) -> str:
