@@ -91,7 +91,7 @@ def run_case(case: Case, rounds: int, scale: float, where: Path) -> dict[str, Me
         source.mkdir()
         case.fill(source, scale)
         torrent = make_torrent(source, where / "metafile", piece_length=case.piece_length)
-        places = Place(os.fsencode(ssd), 0), Place(os.fsencode(hdd), 0)
+        places = Place(os.fsencode(ssd), ""), Place(os.fsencode(hdd), "")
         names = os.fsencode(source), os.fsencode(target / "data")
         task = Copy(1, torrent.hash, torrent.metafile, *names, *places, read_back=True)
         (where / "task").write_bytes(pickle.dumps(task))

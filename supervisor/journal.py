@@ -164,14 +164,19 @@ class Journal:
             rows = self._database.execute(f"{query} WHERE hash = ? ORDER BY id DESC LIMIT ?", (job_hash, limit))
         return [Event(*row) for row in rows]
 
-    def filesystem(self, path: bytes) -> int | None:
-        """Given a configured root, return the f_fsid it had when it was first trusted, or None."""
-        row = self._database.execute("SELECT id FROM filesystems WHERE path = ?", (path,)).fetchone()
-        return None if row is None else int(row[0])
+    def filesystem(self, path: bytes) -> str | None:
+        """Given a configured root, return the identity its file system had when it was first trusted, or None.
 
-    def trust(self, path: bytes, filesystem: int) -> None:
-        """Given a configured root and the f_fsid it has now, remember that as the right one."""
-        try:  # as text: an f_fsid has 64 bits without a sign, SQLite's integers have one
-            self._database.execute("INSERT OR REPLACE INTO filesystems VALUES (?, ?)", (path, str(filesystem)))
+        Journals have begun with the f_fsid alone, as a decimal number; 0: the file system had none.
+        """
+        row = self._database.execute("SELECT id FROM filesystems WHERE path = ?", (path,)).fetchone()
+        if row is None or row[0] == "0":
+            return None
+        return f"fsid={int(row[0]):x}" if row[0].isdecimal() else str(row[0])
+
+    def trust(self, path: bytes, filesystem: str) -> None:
+        """Given a configured root and the identity of its file system now, remember that as the right one."""
+        try:
+            self._database.execute("INSERT OR REPLACE INTO filesystems VALUES (?, ?)", (path, filesystem))
         except sqlite3.Error as error:
             raise JournalUnwritable(f"the journal cannot be written: {error}") from error

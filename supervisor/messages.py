@@ -31,7 +31,7 @@ class Place:
     """A configured root and what tells it from an empty mount point."""
 
     path: bytes  # absolute, no symlink in it
-    filesystem: int  # os.statvfs().f_fsid when it was first trusted (statfs(2)); 0: this file system has none
+    filesystem: str  # its identity when it was first trusted (adapters.mounts); "": none is known, any will do
 
 
 @dataclass(frozen=True, slots=True)

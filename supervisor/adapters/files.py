@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Self
 
-from supervisor.adapters import syscalls
+from supervisor.adapters import mounts, syscalls
 from supervisor.errors import Refused, Retryable, TransferError
 from supervisor.messages import Place
 
@@ -22,7 +22,7 @@ Components = tuple[bytes, ...]
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HELD = 32  # directory descriptors one cache keeps open
 _RENAME_MISSING = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
-_THROUGH_CACHE = {0x9123683E}  # btrfs takes O_DIRECT, but newer kernels (seen: 6.18) use the page cache all the same
+_THROUGH_CACHE = {mounts.BTRFS}  # btrfs takes O_DIRECT, but newer kernels (seen: 6.18) use the page cache all the same
 _REMEDY = {
     errno.ENOENT: (Retryable, "it does not exist; is the file system mounted?"),
     errno.ENOSPC: (Retryable, "no space is left; free some, it is tried again"),
@@ -116,7 +116,7 @@ def open_place(place: Place) -> int:
             descriptor = open_directory(top, beneath(b"/", place.path))
         finally:
             os.close(top)
-    if place.filesystem and os.fstatvfs(descriptor).f_fsid != place.filesystem:
+    if not mounts.same(place.filesystem, mounts.identity(descriptor)):
         os.close(descriptor)
         raise Refused(f"{show(place.path)} is not mounted or a different file system; mount it, or check the settings")
     return descriptor
@@ -239,11 +239,6 @@ def usage(path: bytes | int) -> Usage:
     return Usage(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
 
-def filesystem_id(path: bytes) -> int:
-    """Return what tells the mounted file system from another (statfs(2) f_fsid); 0 if it has none. Raise OSError."""
-    return os.statvfs(path).f_fsid
-
-
 def device_of(path: bytes | int) -> int:
     """Return the number of the device behind a path or descriptor (st_dev). Raise OSError."""
     return os.stat(path).st_dev
@@ -258,12 +253,8 @@ def spins(descriptor: int) -> bool:
     device = os.fstat(descriptor).st_dev
     if os.major(device):
         return rotational(device)
-    with suppress(OSError, StopIteration, IndexError):
-        with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
-            mount = next(line.split()[1] for line in file if line.startswith(b"mnt_id:"))
-        with open("/proc/self/mountinfo", "rb") as file:
-            line = next(line for line in file if line.split(maxsplit=1)[0] == mount)
-        return rotational(os.stat(line.partition(b" - ")[2].split()[1]).st_rdev)
+    with suppress(OSError):
+        return rotational(os.stat(mounts.mounted(descriptor)[1]).st_rdev)
     return False
 
 

@@ -8,6 +8,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 RENAME_NOREPLACE = 1  # renameat2(2)
 FICLONE = 0x40049409  # ioctl_ficlone(2)
+_GETFSUUID = 0x80111500  # FS_IOC_GETFSUUID of linux/fs.h: a length and 16 bytes, Linux 6.9
 _CACHESTAT = 451  # cachestat(2), Linux 6.5; one number on every architecture
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE
 _WRITE_AND_WAIT = 7  # … with WAIT_BEFORE and WAIT_AFTER
@@ -40,6 +41,16 @@ def filesystem_type(descriptor: int) -> int:
     found = ctypes.create_string_buffer(512)
     _check(_libc.fstatfs(descriptor, found))
     return ctypes.c_long.from_buffer(found).value
+
+
+def filesystem_uuid(descriptor: int) -> bytes:
+    """Return the UUID of a descriptor's file system; b"" if it has none, or the kernel does not tell."""
+    try:
+        found = fcntl.ioctl(descriptor, _GETFSUUID, bytes(17))
+    except OSError:
+        return b""
+    uuid = found[1 : 1 + found[0]]
+    return uuid if any(uuid) else b""
 
 
 def syncfs(descriptor: int) -> None:

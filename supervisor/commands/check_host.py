@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 
 from supervisor import spool
-from supervisor.adapters import files
+from supervisor.adapters import files, mounts
 from supervisor.commands import reader
 from supervisor.commands.display import size, span
 from supervisor.commands.findings import Finding, error, ok, warning
@@ -30,7 +30,7 @@ def disks(settings: Settings) -> Iterator[Finding]:
             yield problem
             continue
         yield ok(role, f"{path} is a directory we can write to, on {file_system(path)}")
-        yield _mounted(role, path)
+        yield _mounted(role, path, list(roots.values()))
         yield _trusted(role, path, settings.state_dir)
     if usable:
         yield _apart(*roots.values())
@@ -48,10 +48,11 @@ def _unusable(role: str, path: str) -> Finding | None:
     return None
 
 
-def _mounted(role: str, path: str) -> Finding:
-    if os.stat(path).st_dev == os.stat("/").st_dev:
+def _mounted(role: str, path: str, roots: list[str]) -> Finding:
+    under = mounts.on_anothers(os.fsencode(path), [os.fsencode(root) for root in roots])
+    if under:
         return warning(
-            f"{role} mount", f"{path} is on the file system of /",
+            f"{role} mount", f"{path} is on the file system of {files.show(under)}",
             "if it should be a disk of its own it is not mounted; if not, all is well",
         )  # fmt: skip
     return ok(f"{role} mount", "a file system of its own" if os.path.ismount(path) else "below a mount point")
@@ -66,7 +67,7 @@ def _trusted(role: str, path: str, state_dir: str) -> Finding:
     journal.close()
     if known is None:
         return ok(f"{role} identity", "is remembered when `seedcache run` is next started")
-    if known not in (0, files.filesystem_id(os.fsencode(path))):
+    if not mounts.same(known, mounts.identity(os.fsencode(path))):
         return error(
             f"{role} identity", f"{path} is another file system than the one that was used so far",
             "mount the right disk; if this is the right one (restored, reformatted), say so: seedcache check --trust",

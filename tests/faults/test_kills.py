@@ -327,7 +327,7 @@ def test_a_space_worker_that_is_killed_at_any_step_loses_nothing_and_the_next_en
             shutil.copytree(source, target)
             task = Relocate(
                 step, torrent.hash, torrent.metafile, os.fsencode(source), os.fsencode(target),
-                Place(os.fsencode(box.ssd), 0), Place(os.fsencode(box.hdd), 0), box.client.url,
+                Place(os.fsencode(box.ssd), ""), Place(os.fsencode(box.hdd), ""), box.client.url,
             )  # fmt: skip
             inject = f"inject={call}:signal=KILL:when={step}"
             killed = work(box, task, "strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", inject)

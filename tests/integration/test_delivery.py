@@ -576,10 +576,10 @@ def test_a_torrent_of_one_file_may_lie_in_the_root(box):
 def test_another_file_system_at_the_root_is_refused_and_not_filled(box):
     box.add()
     with pytest.raises(Refused, match="not mounted or a different file system"):
-        delivery.deliver(box.copy_task(hdd_filesystem=12345), quiet, never)
+        delivery.deliver(box.copy_task(hdd_filesystem="fsid=1"), quiet, never)
     task = box.copy_task()
     with pytest.raises(Refused, match="not mounted or a different file system"):
-        delivery.deliver(replaced(task, ssd=Place(task.ssd.path, 12345)), quiet, never)
+        delivery.deliver(replaced(task, ssd=Place(task.ssd.path, "fsid=1")), quiet, never)
     assert os.listdir(box.hdd) == []
 
 
@@ -589,7 +589,7 @@ def test_a_root_reached_through_a_symlink_is_refused(box):
     task = box.copy_task()
     there = os.fsencode(box.tmp / "link")
     with pytest.raises(Refused, match="symbolic link"):
-        delivery.deliver(replaced(task, hdd=Place(there, 0), destination=there + b"/x"), quiet, never)
+        delivery.deliver(replaced(task, hdd=Place(there, ""), destination=there + b"/x"), quiet, never)
 
 
 def test_two_processes_never_copy_one_torrent_at_once(box):

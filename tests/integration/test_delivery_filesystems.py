@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.adapters import files, syscalls
+from supervisor.adapters import files, mounts, syscalls
 from supervisor.errors import Refused, Retryable
 from supervisor.messages import Phase
 from supervisor.transfer import delivery
@@ -232,7 +232,7 @@ def test_a_read_only_disk_is_said_to_be_so(tmp_path, loop_mount):
 def test_an_unmounted_destination_is_refused_and_stays_empty(tmp_path, loop_mount):
     box = Box(tmp_path, hdd=loop_mount("disk", "ext4", 16))
     box.add_single(1000)
-    trusted = os.statvfs(box.hdd).f_fsid
+    trusted = mounts.identity(os.fsencode(box.hdd))
     subprocess.run(["umount", box.hdd], check=True)
     with pytest.raises(Refused, match="not mounted"):
         delivery.deliver(box.copy_task(hdd_filesystem=trusted), quiet, never)

@@ -78,10 +78,21 @@ def test_notices_are_found_by_state_and_by_torrent(journal):
     assert len(journal.notices()) == 2
 
 
-def test_a_file_system_of_64_bits_is_remembered(journal):
-    journal.trust(b"/hdd/\xff", 2**64 - 1)
-    assert journal.filesystem(b"/hdd/\xff") == 2**64 - 1
+def test_the_identity_of_a_file_system_is_remembered(journal):
+    journal.trust(b"/hdd/\xff", "uuid=ab fsid=1")
+    assert journal.filesystem(b"/hdd/\xff") == "uuid=ab fsid=1"
     assert journal.filesystem(b"/other") is None
+
+
+@pytest.mark.parametrize(("written", "read"), [(str(2**64 - 1), "fsid=ffffffffffffffff"), ("0", None)])
+def test_what_was_remembered_as_a_number_goes_on_to_count(journal, path, written, read):
+    journal.close()
+    with sqlite3.connect(path) as database:
+        database.execute("INSERT INTO filesystems VALUES (?, ?)", (b"/hdd", written))
+    database.close()
+    again = Journal(path)
+    assert again.filesystem(b"/hdd") == read
+    again.close()
 
 
 def test_one_that_a_newer_program_wrote_is_refused(journal, path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from supervisor.adapters import files, syscalls
+from supervisor.adapters import files, mounts, syscalls
 from supervisor.errors import Refused, Retryable
 from supervisor.messages import Place
 from tests.support.needs import need_root
@@ -127,18 +127,18 @@ def test_pruning_stops_at_what_is_not_empty_and_at_the_base(tmp_path, top):
 
 def test_a_place_is_what_was_trusted_or_refused(tmp_path):
     path = os.fsencode(tmp_path)
-    os.close(files.open_place(Place(path, files.filesystem_id(path))))
-    os.close(files.open_place(Place(path, 0)))
+    os.close(files.open_place(Place(path, mounts.identity(path))))
+    os.close(files.open_place(Place(path, "")))
     with pytest.raises(Refused, match="not mounted or a different file system"):
-        files.open_place(Place(path, 1))
+        files.open_place(Place(path, "fsid=1"))
     with pytest.raises(Retryable, match="does not exist"):
-        files.open_place(Place(path + b"/none", 0))
+        files.open_place(Place(path + b"/none", ""))
 
 
 def test_another_file_system_mounted_there_is_noticed(tmp_path):
     need_root()
     path = os.fsencode(tmp_path)
-    trusted = files.filesystem_id(path)
+    trusted = mounts.identity(path)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path], check=True)
     try:
         with pytest.raises(Refused):

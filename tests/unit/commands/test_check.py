@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from supervisor.adapters import files
+from supervisor.adapters import files, mounts
 from supervisor.commands import check, check_host, hook
 from supervisor.commands.findings import Finding, Level, error, ok, warning
 from supervisor.errors import Exit
@@ -149,8 +149,8 @@ def test_two_mounted_disks_are_well_and_the_wrong_one_is_not(host, loop_mount):
     }
     journal = Journal(place(str(host.state)))
     ssd, hdd = (os.fsencode(host.environ[name]) for name in ("DOWNLOAD_PATH_SSD", "FINAL_DEST_BASE_HDD"))
-    journal.trust(ssd, files.filesystem_id(ssd))
-    journal.trust(hdd, files.filesystem_id(hdd) + 1)
+    journal.trust(ssd, mounts.identity(ssd))
+    journal.trust(hdd, "uuid=1234 fsid=1")
     journal.close()
     found = findings(host)
     assert only(found, "two disks").level is Level.OK

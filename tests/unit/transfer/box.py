@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from supervisor.adapters import mounts
 from supervisor.messages import Copied, Copy, Phase, Place, Prove, Relocate
 from supervisor.transfer import delivery, removing
 from tests.support.torrents import AWKWARD, Torrent, contents, make_torrent, write_tree
@@ -67,15 +68,15 @@ class Box:
     def partial(self) -> Path:
         return self.hdd / "label" / os.fsdecode(delivery.partial_name(self.torrent.hash))
 
-    def copy_task(self, *, read_back: bool = True, hdd_filesystem: int = 0) -> Copy:
+    def copy_task(self, *, read_back: bool = True, hdd_filesystem: str = "") -> Copy:
         return Copy(
             token=1,
             hash=self.torrent.hash,
             metainfo=self.torrent.metafile,
             source=os.fsencode(self.source),
             destination=os.fsencode(self.destination),
-            ssd=Place(os.fsencode(self.ssd), os.statvfs(self.ssd).f_fsid),
-            hdd=Place(os.fsencode(self.hdd), hdd_filesystem or os.statvfs(self.hdd).f_fsid),
+            ssd=Place(os.fsencode(self.ssd), mounts.identity(os.fsencode(self.ssd))),
+            hdd=Place(os.fsencode(self.hdd), hdd_filesystem or mounts.identity(os.fsencode(self.hdd))),
             read_back=read_back,
         )
 

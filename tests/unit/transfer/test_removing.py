@@ -192,8 +192,8 @@ def test_an_unmounted_ssd_is_refused(box):
     task = box.copy_task()
     order = Relocate(3, task.hash, task.metainfo, task.source, task.destination, task.ssd, task.hdd, "")
     for changed in (
-        replace(order, ssd=Place(task.ssd.path, 1)),
-        replace(order, hdd=Place(task.hdd.path, 1)),
+        replace(order, ssd=Place(task.ssd.path, "fsid=1")),
+        replace(order, hdd=Place(task.hdd.path, "fsid=1")),
         replace(order, source=b"/etc"),
         replace(order, destination=b"/etc"),
     ):
