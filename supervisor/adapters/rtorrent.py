@@ -2,20 +2,19 @@
 
 Importing this costs 10 MB and up to 90 ms (pyrosimple brings prometheus_client with it): import it where it is needed.
 
-What rTorrent says of a path is not always its bytes (measured on both versions): 0.9.8 answers "?" and 0.16 "%E9" for
-each byte that is not UTF-8 of the Basic Multilingual Plane, which an emoji is not; a carriage return becomes a newline;
-other control characters come raw, which is not XML at all. So control characters are replaced before parsing, and what
-may have been changed on the way is read from rTorrent's session on disk. What is not plain ASCII is told
-to rTorrent as base64, which both versions take for any string.
+Control characters, which rTorrent sends raw, are replaced before parsing; what may have been changed on the way is
+found by `spelling`. What is not plain ASCII is told to rTorrent as base64, which both versions take for any string.
 """
 
 import http.client
 import io
 import os
 import re
+import reprlib
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 from xml.parsers.expat import ExpatError
 from xmlrpc import client as xmlrpc
@@ -24,6 +23,7 @@ from pyrosimple.util import rpc
 
 from supervisor.adapters import session
 from supervisor.adapters.scgi import Carrier, carrier, cause, masked
+from supervisor.adapters.spelling import spelled
 from supervisor.errors import ConfigurationError, Retryable, RTorrentUnreachable, TorrentGone
 
 Call = Sequence[object]  # a method and its arguments
@@ -34,7 +34,6 @@ IDLE = "d.hashing="
 CLOSED = "or={d.hashing=,d.is_open=}"
 _BUSY = "BUSY"
 
-_CHANGED = re.compile(rb"\?|%[0-9A-F]{2}|\n|\xef\xbf\xbd")  # what rTorrent or we may have put in place of other bytes
 _BARRED = re.compile(rb"[\x00-\x1f\x7f]")
 _CONTROL = bytes(code if code >= 0x20 or code in b"\t\n\r" else 0x3F for code in range(256))  # 0x3F: "?"  # noqa: PLR2004
 
@@ -45,15 +44,17 @@ _FIELDS = (
 )  # fmt: skip
 # Of each tracker `seeders|URL|`, as one text: a list would cost twice as much. Run only within another command.
 _TRACKERS = 'cat="$t.multicall=d.hash=,t.scrape_complete=,cat={|},t.url=,cat={|}"'
-_TRACKER = re.compile(r"(\d+)\|(?!dht:)\w+://(?:[^/?#@|]*@)?\[?((?<=\[)[^]|]*|[^:/?#|]*)[^|]*\|")
+_TRACKER = re.compile(r"(\d{1,9})\|(?!dht:)\w+://(?:[^/?#@|]*@)?\[?((?<=\[)[^]|]*|[^:/?#|]*)[^|]*\|")
 
 _SESSION = (("session.path",), ("system.cwd",))  # the path may be relative
 
 # All that reading nonsense can raise: the proxy and the XML-RPC parser check little.
 _NO_ANSWER = (
     OSError, http.client.HTTPException, xmlrpc.Error, ExpatError,
-    AssertionError, LookupError, TypeError, ValueError, OverflowError,
+    AssertionError, AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
+_HASH = re.compile("[0-9A-F]{40}")
+_FAULT = 200  # characters of one that are told on
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,10 @@ class RTorrent:
     def hooks(self, event: str = "event.download.finished") -> dict[str, str]:
         """Return what rTorrent runs at an event: name to command. Names that begin with "!" are rTorrent's own."""
         (handlers,) = self.ask(("method.get", "", event))
-        return {str(name): _text(command) for name, command in dict(handlers).items()}
+        try:
+            return {str(name): _text(command) for name, command in dict(handlers).items()}
+        except _NO_ANSWER as error:
+            raise self._nonsense(handlers) from error
 
     def custom(self, info_hash: str, key: str) -> str:
         """Return a custom value of a torrent; "" if it has none."""
@@ -193,7 +197,7 @@ class RTorrent:
         answers = self._request(calls)
         for (method, *rest), answer in zip(calls, answers, strict=True):
             if isinstance(answer, dict):
-                fault = str(answer.get("faultString"))
+                fault = _shortened(answer.get("faultString"))
                 if "info-hash" in fault:  # 0.9.8: Could not find info-hash. 0.16: … info-hash not found
                     raise self._missing(str(rest[0]))
                 raise _Fault(f"rTorrent at {self.url} refused {method}: {fault}; is it 0.9.8 to 0.16?")
@@ -205,28 +209,35 @@ class RTorrent:
             named = [{"methodName": method, "params": list(rest)} for method, *rest in calls]
             answers = self._proxy.system.multicall(named)
         except xmlrpc.Fault as fault:
-            raise _Fault(f"rTorrent at {self.url} refused: {fault.faultString}; is it 0.9.8 to 0.16?") from fault
+            raise _Fault(
+                f"rTorrent at {self.url} refused: {_shortened(fault.faultString)}; is it 0.9.8 to 0.16?"
+            ) from fault
         except _NO_ANSWER as error:
             raise RTorrentUnreachable(f"rTorrent at {self.url} cannot be asked: {cause(error)}") from error
-        sensible = isinstance(answers, list) and len(answers) == len(calls)
-        if not sensible or not all(isinstance(answer, dict) or answer for answer in answers):
-            raise RTorrentUnreachable(f"rTorrent at {self.url} gave no sensible answer: {answers!r:.80}")
-        return answers  # type: ignore[no-any-return]  # just checked
+        if not isinstance(answers, list) or len(answers) != len(calls):
+            raise self._nonsense(answers)
+        for answer in answers:
+            if not isinstance(answer, dict) and not (isinstance(answer, list) and len(answer) == 1):
+                raise self._nonsense(answer)
+        return answers
 
     def _missing(self, info_hash: str) -> TorrentGone | RTorrentUnreachable:
         # Looked for once more in the request that is believed: it may have been loaded since it was missed.
         again, *rest = self._request([("d.hash", info_hash), ("view.size", "", "main"), *_SESSION])
         if isinstance(again, dict) and not any(isinstance(answer, dict) for answer in rest):
             (listed,), (path,), (cwd,) = rest
-            if not session.loading(_session(path, cwd), listed):
+            if isinstance(listed, int) and not session.loading(_session(path, cwd), listed):
                 return TorrentGone(f"rTorrent at {self.url} has no torrent {info_hash}: it was erased there")
         return RTorrentUnreachable(f"rTorrent at {self.url} has just started and is still loading its torrents")
 
     def _read(self, rows: Any, saved_in: bytes) -> list[Torrent]:  # noqa: ANN401 - whatever was answered
         try:
             return [_torrent(row, saved_in) for row in rows]
-        except (AttributeError, *_NO_ANSWER) as error:
-            raise RTorrentUnreachable(f"rTorrent at {self.url} gave no sensible answer: {error}") from error
+        except _NO_ANSWER as error:
+            raise self._nonsense(rows) from error
+
+    def _nonsense(self, answer: object) -> RTorrentUnreachable:
+        return RTorrentUnreachable(f"rTorrent at {self.url} gave no sensible answer: {_shortened(answer)}")
 
 
 class _Fault(RTorrentUnreachable):
@@ -251,58 +262,39 @@ def _string(value: str | bytes) -> str | xmlrpc.Binary:
 
 def _torrent(row: Sequence[Any], saved_in: bytes) -> Torrent:
     """Given the values of _FIELDS and _TRACKERS and the path of the session, return what they say."""
+    if not _HASH.fullmatch(row[0]):  # it becomes the name of files of ours
+        raise ValueError(row[0])
     trackers = _TRACKER.findall(row[22])
     return Torrent(
         hash=row[0],
-        name=_true(row[1].encode(), session.name, saved_in, row[0]).decode(errors="replace"),
-        directory=_true(row[2].encode().rstrip(b"/") or b"/", session.directory, saved_in, row[0]),
+        name=spelled(row[1].encode(), session.name, saved_in, row[0]).decode(errors="replace"),
+        directory=spelled(row[2].encode().rstrip(b"/") or b"/", session.directory, saved_in, row[0]),
         multi=bool(row[3]),
-        size=row[4],
+        size=index(row[4]),
         label=urllib.parse.unquote(row[5]),
-        finished=float(row[6]),
+        finished=float(index(row[6])),
         complete=bool(row[7]),
-        hashing=row[8],
+        hashing=index(row[8]),
         meta=bool(row[9]),
         open=bool(row[10]),
         active=bool(row[11]),
         started=bool(row[12]),
-        left_bytes=row[13],
-        wanted_chunks=row[14],
-        ratio=row[15] / 1000,
-        up_total=row[16],
-        up_rate=row[17],
-        peers=row[18],
-        message=row[19],
-        added=float(row[20] or row[21]),
+        left_bytes=index(row[13]),
+        wanted_chunks=index(row[14]),
+        ratio=index(row[15]) / 1000,
+        up_total=index(row[16]),
+        up_rate=index(row[17]),
+        peers=index(row[18]),
+        message=str(row[19]),
+        added=float(index(row[20]) or index(row[21])),
         trackers=tuple(dict.fromkeys(host.lower() for _, host in trackers if host)),
         seeders=max((int(seeders) for seeders, _ in trackers), default=0),
     )
 
 
-def _true(told: bytes, find: Callable[[bytes, str], bytes | None], saved_in: bytes, info_hash: str) -> bytes:
-    """Return the real bytes of what rTorrent told: those found in its session, if they are what it may have meant."""
-    if not _CHANGED.search(told):
-        return told
-    try:
-        real = find(saved_in, info_hash)
-    except ConfigurationError:  # the session may not be read: the other torrents can still be told right
-        return told
-    return real if real is not None and re.fullmatch(b"".join(_meant(told)), real, re.DOTALL) else told
-
-
-def _meant(told: bytes) -> Iterator[bytes]:
-    """Yield a pattern of all that rTorrent tells as `told`."""
-    position = 0
-    for match in _CHANGED.finditer(told):
-        yield re.escape(told[position : match.start()])
-        found, position = match[0], match.end()
-        if found.startswith(b"%"):
-            yield b"(?:%s|%s)" % (found, re.escape(bytes([int(found[1:], 16)])))
-        elif found == b"\n":
-            yield b"(?:\r\n|\r|\n)"
-        else:
-            yield b"." if found == b"?" else b".{1,3}"
-    yield re.escape(told[position:])
+def _shortened(answer: object) -> str:
+    """Return a text that is fit for a message, whatever it is: reprlib cuts what is long or nested deeply."""
+    return answer[:_FAULT] if isinstance(answer, str) else reprlib.repr(answer)
 
 
 def _text(command: object) -> str:

@@ -14,6 +14,7 @@ Carrier = Callable[[bytes], bytes]
 Address = str | tuple[str, int]  # the path of a Unix socket, or host and port
 
 _CHUNK = 1 << 18  # bytes
+_LARGEST = 64 << 20  # bytes of an answer: 1.6 KB for each of 40,000 torrents; parsed, they are several times as many
 
 
 def carrier(url: str, timeout: float) -> Carrier:
@@ -102,6 +103,8 @@ def _read(read: Callable[[int], bytes], connection: socket.socket, deadline: flo
     answer = bytearray()
     while chunk := read(_CHUNK):
         answer += chunk
+        if len(answer) > _LARGEST:
+            raise http.client.HTTPException(f"its answer is larger than {_LARGEST >> 20} MiB")
         connection.settimeout(_left(deadline))
     return bytes(answer)
 

@@ -7,7 +7,7 @@ HASH.torrent.libtorrent_resume (the files' mtimes). rTorrent replaces each by a 
 import os
 from typing import Any
 
-from supervisor.adapters import clock
+from supervisor.adapters import bencode, clock
 from supervisor.errors import ConfigurationError
 
 _SETTLING = 60.0  # seconds after its start in which rTorrent may not have loaded all of it yet
@@ -37,14 +37,14 @@ def _load(path: bytes, *keys: bytes) -> Any:  # noqa: ANN401 - whatever stands t
     """Return what a bencoded file has below the keys, None if there is no such file or it is cut off: a full disk."""
     try:
         with open(path, "rb") as file:
-            found = _bdecode(file.read(), 0)[0]
+            found: Any = bencode.value(file.read(bencode.LARGEST + 1), 0)[0]
         for key in keys:
             found = found[key]
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _unreadable(path, error) from error
-    except (LookupError, RecursionError, TypeError, ValueError):
+    except (LookupError, TypeError, bencode.Malformed):
         return None
     return found
 
@@ -81,23 +81,3 @@ def _unreadable(path: bytes, error: OSError) -> ConfigurationError:
         f"cannot read {os.fsdecode(path)} of rTorrent's session: {error.strerror}; "
         "the supervisor must see the directory under the same path, and its user be in rTorrent's group"
     )
-
-
-def _bdecode(data: bytes, at: int) -> tuple[Any, int]:
-    """Given bencoded bytes (BEP 3) and a position, return the value there and the position after it."""
-    kind = data[at : at + 1]
-    if kind == b"i":
-        end = data.index(b"e", at)
-        return int(data[at + 1 : end]), end + 1
-    if kind in (b"l", b"d"):
-        items = []
-        at += 1
-        while data[at] != ord("e"):
-            item, at = _bdecode(data, at)
-            items.append(item)
-        return (items if kind == b"l" else dict(zip(items[::2], items[1::2], strict=True))), at + 1
-    colon = data.index(b":", at)
-    end = colon + 1 + int(data[at:colon])
-    if end > len(data):
-        raise ValueError("cut off")
-    return data[colon + 1 : end], end

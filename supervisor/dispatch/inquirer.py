@@ -3,6 +3,7 @@
 One question at a time, and none while rTorrent is known to be away: then it is tried again after 1, 2, 4 … 60 seconds.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -11,10 +12,13 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from supervisor.adapters import clock, durable, session
+from supervisor.adapters.bencode import LARGEST
 from supervisor.errors import RTorrentUnreachable, SeedcacheError, TorrentGone
 
 if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import Torrent
+
+log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _MANY = (
@@ -125,6 +129,10 @@ class Inquirer(threading.Thread):
                 self.back_off, asked = 0.0, True
             except RTorrentUnreachable:
                 self.back_off = min(max(self.back_off * 2, 1.0), _LONGEST_BACK_OFF)
+            except Exception as error:  # a defect; without this thread no torrent would ever be looked up again
+                log.exception("action=unexpected while rTorrent was asked")
+                self._answer(Call(0.0, f"unexpected {type(error).__name__}: {error}; please report this"))
+                self.back_off = min(max(self.back_off * 2, 1.0), _LONGEST_BACK_OFF)
 
     def _ask(self, where: tuple[str, float], hashes: list[str], *, survey: bool) -> None:
         from supervisor.adapters.rtorrent import RTorrent  # noqa: PLC0415  (87 ms and 10 MB: only once it is needed)
@@ -163,7 +171,7 @@ class Inquirer(threading.Thread):
             return Located(torrent.hash, torrent)
         try:
             with open(session.metafile(home(), torrent.hash), "rb") as file:
-                data = file.read()
+                data = file.read(LARGEST + 1)
             metainfo.parse(data, torrent.hash)
             durable.replace(os.fsdecode(kept), data, durable=True)
         except RTorrentUnreachable:

@@ -1,24 +1,20 @@
 """Reads a torrent's metafile (BEP 3, v1 and the v1 part of hybrids). Strict, bounded, standard library only."""
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
+from supervisor.adapters import bencode
+from supervisor.adapters.bencode import Value
 from supervisor.errors import Refused, Retryable
 
-MAX_METAFILE = 32 << 20  # bytes; a torrent of 200,000 files or of 16 TiB stays far below
-MAX_DEPTH = 24
-MAX_VALUES = 4_000_000
 MAX_SIZE = 1 << 60  # bytes of payload; above it off_t arithmetic is near its end
 MAX_COMPONENT = 255  # NAME_MAX of every Linux file system a torrent can lie on
 MAX_PATH = 3800  # of PATH_MAX (4096), so that a root fits in front
+MAX_COMPONENTS = 64  # of one path: what walks along it has as many directories open, or calls
+MAX_NAMES = 1_000_000  # of all paths together; the memory for the directories above the files grows with them
 DIGEST = 20  # bytes of a SHA-1
-
-# A string's length, a canonical integer, or the beginning or end of a list or dictionary.
-_TOKEN = re.compile(rb"(0|[1-9][0-9]{0,9}):|i(0|-?[1-9][0-9]{0,18})e|([lde])")
-
-Value = int | bytes | list["Value"] | dict[bytes, "Value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ def read(path: bytes, expected_hash: str) -> Metainfo:
     """
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_METAFILE + 1)
+            data = file.read(bencode.LARGEST + 1)
     except OSError as error:
         raise Retryable(f"cannot read the metafile {_show(path)}: {error.strerror}") from error
     try:
@@ -66,9 +62,10 @@ def read(path: bytes, expected_hash: str) -> Metainfo:
 
 def parse(data: bytes, expected_hash: str) -> Metainfo:
     """Given the bytes of a metafile and the info-hash it must have, return what it says. Raise Refused."""
-    if len(data) > MAX_METAFILE:
-        raise Refused(f"it is larger than {MAX_METAFILE >> 20} MiB")
-    info, raw = _info(data)
+    try:
+        info, raw = _info(data)
+    except bencode.Malformed as error:
+        raise Refused(str(error)) from None
     found = hashlib.sha1(raw, usedforsecurity=False).hexdigest().upper()
     if found != expected_hash:
         raise Refused(f"it is of torrent {found}, not of {expected_hash}")
@@ -95,6 +92,7 @@ def _files(info: dict[bytes, Value], name: bytes) -> Iterator[File]:
         return
     if b"length" in info or not isinstance(listed, list) or not listed:
         raise Refused("it has both one and many files, or no list of them")
+    names = 0
     for entry in listed:
         if not isinstance(entry, dict):
             raise Refused("an entry of its file list is not a dictionary")
@@ -102,6 +100,9 @@ def _files(info: dict[bytes, Value], name: bytes) -> Iterator[File]:
         if not isinstance(path, list) or not path:
             raise Refused("a file has no path")
         components = tuple(_component(component) for component in path)
+        names += len(components)
+        if len(components) > MAX_COMPONENTS or names > MAX_NAMES:
+            raise Refused(f"a path has more than {MAX_COMPONENTS} parts, or all paths have more than {MAX_NAMES}")
         if sum(map(len, components)) + len(components) > MAX_PATH:
             raise Refused(f"a path is longer than {MAX_PATH} bytes")
         attributes = entry.get(b"attr", b"")
@@ -127,12 +128,13 @@ def _size(value: Value | None) -> int:
 
 def _no_name_twice(files: tuple[File, ...]) -> None:
     """Raise Refused if two files have one name, or if one is a directory of another."""
-    names = {file.path for file in files}
-    if len(names) != len(files):
-        raise Refused("two of its files have the same name")
-    directories = {path[:depth] for path in names for depth in range(1, len(path))}
-    for path in directories & names:
-        raise Refused(f"{_show(b'/'.join(path))} is both a file and a directory")
+    # Sorted, what lies below a name comes right after it.
+    names = sorted(file.path for file in files)
+    for name, following in pairwise(names):
+        if name == following:
+            raise Refused("two of its files have the same name")
+        if following[: len(name)] == name:
+            raise Refused(f"{_show(b'/'.join(name))} is both a file and a directory")
 
 
 def _info(data: bytes) -> tuple[dict[bytes, Value], bytes]:
@@ -141,63 +143,17 @@ def _info(data: bytes) -> tuple[dict[bytes, Value], bytes]:
         raise Refused("it is no bencoded dictionary")
     position, info, raw = 1, None, b""
     while data[position : position + 1] != b"e":
-        key, start = _value(data, position)
-        value, position = _value(data, start)
+        key, start = bencode.value(data, position)
+        found, position = bencode.value(data, start)
         if key == b"info":
             if info is not None:
                 raise Refused("it has two info dictionaries")
-            info, raw = value, data[start:position]
+            info, raw = found, data[start:position]
     if position + 1 != len(data):
         raise Refused("bytes follow its end")
     if not isinstance(info, dict):
         raise Refused("it has no info dictionary")
     return info, raw
-
-
-def _value(data: bytes, position: int) -> tuple[Value, int]:
-    """Given bencoding and where a value begins, return the value and where it ends. Raise Refused.
-
-    Without recursion: a hostile file decides how deeply it is nested. A dictionary is gathered as a list of keys and
-    values in turn, and made when it ends.
-    """
-    root: list[Value] = []
-    items, stack, count = root, list[tuple[list[Value], bool]](), 0
-    token = _TOKEN.match
-    while not root or stack:
-        count += 1
-        if count > MAX_VALUES or len(stack) > MAX_DEPTH:
-            raise Refused("it is nested too deeply or has too many values")
-        match = token(data, position)
-        if match is None:
-            raise Refused(f"broken bencoding or too large an integer at byte {position}")
-        length, integer, kind = match.groups()
-        position = match.end()
-        if length is not None:
-            start = position
-            position += int(length)
-            items.append(data[start:position])
-        elif integer is not None:
-            items.append(int(integer))
-        elif kind != b"e":
-            stack.append((items, kind == b"d"))
-            items = []
-        elif stack:
-            above, dictionary = stack.pop()
-            above.append(_dictionary(items) if dictionary else items)
-            items = above
-        else:
-            raise Refused(f"an end without a beginning at byte {position}")
-    if position > len(data):
-        raise Refused("a string runs past its end")
-    return root[0], position
-
-
-def _dictionary(items: list[Value]) -> dict[bytes, Value]:
-    keys, values = items[::2], items[1::2]
-    found = {key: value for key, value in zip(keys, values, strict=False) if isinstance(key, bytes)}
-    if not len(found) == len(keys) == len(values):
-        raise Refused("a dictionary has a key twice, a key that is no string, or a key without a value")
-    return found
 
 
 def _show(path: bytes) -> str:

@@ -212,3 +212,44 @@ def test_no_more_of_pyrosimple_is_imported_than_the_proxy():
     ours = [name for name in loaded if name.startswith("pyrosimple")]
     assert ours == ["pyrosimple", "pyrosimple.io", "pyrosimple.io.scgi", "pyrosimple.util", "pyrosimple.util.rpc"]
     assert not {"requests", "dynaconf", "jinja2", "prompt_toolkit", "multiprocessing"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"d.hash": "../../etc/passwd"},
+        {"d.hash": HASH.lower()},
+        {"d.hash": 7},
+        {"d.name": 7},
+        {"d.size_bytes": "5"},
+        {"d.hashing": []},
+        {"d.ratio": "a"},
+        {"d.timestamp.finished": "then"},
+        {"d.peers_connected": {"x": 1}},
+    ],
+    ids=repr,
+)
+def test_a_value_of_another_kind_is_no_sensible_answer(tmp_path, field):
+    """What is believed here ends up in the journal, and the hash in names of files."""
+    with pytest.raises(RTorrentUnreachable, match="no sensible answer"):
+        ask(rtorrent(tmp_path, **field), lambda client: client.torrent(HASH))
+
+
+def test_a_nest_of_lists_is_no_sensible_answer():
+    nest = "<array><data><value>" * 5000 + "</value></data></array>" * 5000
+    body = f"<methodResponse><params><param><value>{nest}</value></param></params></methodResponse>".encode()
+    with pytest.raises(RTorrentUnreachable, match="no sensible answer"):
+        ask(answering(response(body)), lambda client: client.versions())
+
+
+def test_an_answer_without_end_is_cut_off(monkeypatch):
+    monkeypatch.setattr("supervisor.adapters.scgi._LARGEST", 1 << 20)
+    with pytest.raises(RTorrentUnreachable, match="larger than 1 MiB"):
+        ask(answering(b"Status: 200 OK\r\n\r\n" + b"x" * (2 << 20)), lambda client: client.versions())
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("url", ["http://x/" + "1" * 300_000, "http://x/" + "9" * 5000 + "|http://y/"])
+def test_a_trackers_address_that_is_made_to_be_read_for_ever_is_not(tmp_path, url):
+    found = ask(rtorrent(tmp_path, trackers=f"7|{url}|"), lambda client: client.torrents())
+    assert found[0].trackers[0] == "x"

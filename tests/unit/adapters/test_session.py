@@ -33,7 +33,19 @@ def test_the_directory_is_read_as_bytes_and_without_a_trailing_slash(saved, endi
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"d", b"d9:directory9:/too/shorte", b"d9:directoryi5ee", b"de", b"le", b"i5e", b"x", b"d1:ai5", b"l" * 9999],
+    [
+        b"",
+        b"d",
+        b"d9:directory9:/too/shorte",
+        b"d9:directoryi5ee",
+        b"de",
+        b"le",
+        b"i5e",
+        b"x",
+        b"d1:ai5",
+        b"l" * 9999,
+        b"l-3:e",  # a length below zero: read on and on at the same place
+    ],
 )
 def test_a_file_that_is_cut_off_or_says_nothing_is_as_if_it_were_not_there(saved, content):
     assert session.directory(saved(content), HASH) is None

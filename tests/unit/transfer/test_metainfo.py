@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supervisor.adapters import bencode as bencode_reader
 from supervisor.errors import Refused, Retryable
 from supervisor.transfer import metainfo
 from tests.support.torrents import bencode, make_torrent, write_tree
@@ -135,9 +136,22 @@ def test_broken_bencoding_is_refused(data):
 
 
 def test_too_many_values_are_refused(monkeypatch):
-    monkeypatch.setattr(metainfo, "MAX_VALUES", 1000)
+    monkeypatch.setattr(bencode_reader, "MAX_VALUES", 1000)
     with pytest.raises(Refused, match="too many values"):
         metainfo.parse(b"d1:al" + b"i0e" * 2000 + b"e4:infodee", "0" * 40)
+
+
+def test_paths_that_are_absurdly_deep_are_refused():
+    with pytest.raises(Refused, match="more than 64 parts"):
+        parse(multi([b"a"] * 65))
+    assert parse(multi([b"a"] * 64)).files[0].path == (b"a",) * 64
+
+
+def test_deep_paths_are_bounded_together(monkeypatch):
+    """Each directory above a file is remembered: 7 MB of such paths took 6 GB of memory."""
+    monkeypatch.setattr(metainfo, "MAX_NAMES", 100)
+    with pytest.raises(Refused, match="all paths have more than 100"):
+        parse(multi(*([b"%d" % number] * 10 for number in range(11))))
 
 
 @given(st.binary(max_size=300))
@@ -156,7 +170,7 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_what_is_encoded_is_read_back(value):
     data = bencode(value)
-    assert metainfo._value(data, 0) == (value, len(data))
+    assert bencode_reader.value(data, 0) == (value, len(data))
 
 
 @given(st.data())
