@@ -39,7 +39,8 @@ _LONGEST_SLEEP = 10.0  # seconds; the health page wants to see the loop go round
 _JOURNAL_RETRY = 5.0  # seconds
 # What needs a restart to change.
 _FIXED = (
-    "state_dir", "lock_dir", "metrics_address", "metrics_port", "log_file", "copy_nice", "copy_io_priority",
+    "state_dir", "lock_dir", "metrics_address", "metrics_port", "log_file", "log_format",
+    "copy_nice", "copy_io_priority",
 )  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def run(settings: Settings, reload: Callable[[], Settings]) -> int:
             os.makedirs(os.path.join(settings.state_dir, name), exist_ok=True)
         os.chmod(os.path.join(settings.state_dir, "run"), 0o700)
         os.makedirs(settings.lock_dir, exist_ok=True)
-        logs.start(settings.log_level, settings.log_file)
+        logs.start(settings.log_level, settings.log_file, settings.log_format)
     except OSError as error:
         raise ConfigurationError(
             f"'{error.filename}' cannot be used: {error.strerror}. STATE_DIR, LOCK_DIR and LOG_FILE must be writable."
@@ -110,6 +111,7 @@ class Arbiter:
                 self._settings.lock_dir,
                 self._settings.copy_nice,
                 self._settings.copy_io_priority,
+                (self._settings.log_level, self._settings.log_file, self._settings.log_format),
             )
             self._fleet = Fleet(given, self._settings.max_concurrent_processes)
             stack.callback(self._fleet.shut_down)
@@ -120,10 +122,11 @@ class Arbiter:
             for source in (self._bell, signals, notify):
                 selector.register(source, selectors.EVENT_READ)
             systemd.ready()
-            log.info("action=started pid=%d state_dir=%s port=%d", os.getpid(), self._settings.state_dir, server.port)
+            where = os.getpid(), self._settings.state_dir, server.port
+            log.info("pid %d, state in %s, metrics on port %d", *where, extra={"action": "started"})
             self._loop(selector, signals, notify)
             self._view.write(clock.now())
-        log.info("action=stopped")
+        log.info("", extra={"action": "stopped"})
         return Exit.DONE
 
     # -- the loop -------------------------------------------------------------------------------------------------
@@ -156,7 +159,7 @@ class Arbiter:
         try:
             read = self._dispatcher.handle(messages, now, self._fleet.send)
         except JournalUnwritable as error:
-            log.error("action=journal-unwritable %s", error)  # noqa: TRY400  (the reason is all there is to say)
+            log.error("%s", error, extra={"action": "journal-unwritable"})  # noqa: TRY400  (the reason says it all)
             self._view.journal_error = str(error)
             self._kept = [message for message in messages if not isinstance(message, Submission)]
             self._scan = True
@@ -186,7 +189,7 @@ class Arbiter:
             if entries:
                 messages.append(Submission(tuple(entries)))
             for name in set(strange) - self._strange:
-                log.warning("action=not-a-submission the file %r in the spool is none, and is left alone", name)
+                log.warning("%r in the spool is none, and is left alone", name, extra={"action": "not-a-submission"})
             self._strange = set(strange)
         return messages
 
@@ -211,10 +214,10 @@ class Arbiter:
     def _ended(self, worker: str | None, now: float) -> None:
         if worker is not None:
             reason = self._fleet.reap(worker, now)
-            log.warning("action=worker-ended worker=%s %s", worker, reason)
+            log.warning("%s", reason, extra={"action": "worker-ended", "worker": worker})
             self._post(WorkerLost(worker, reason))
             return
-        log.warning("action=manager-ended its queues are filled again from the journal")
+        log.warning("its queues are filled again from the journal", extra={"action": "manager-ended"})
         self._metrics.worker_lost("broker")
         self._fleet.start_manager()
         self._listen()
@@ -249,7 +252,7 @@ class Arbiter:
         if number == signal.SIGHUP:
             self._load_again()
         elif number in (signal.SIGTERM, signal.SIGINT) and not self._view.draining:
-            log.info("action=draining for at most %g seconds", self._settings.stop_grace)
+            log.info("for at most %g seconds", self._settings.stop_grace, extra={"action": "draining"})
             systemd.stopping()
             self._view.draining = self._dispatcher.draining = True
             self._stop_by = clock.monotonic() + self._settings.stop_grace
@@ -266,16 +269,17 @@ class Arbiter:
         try:
             settings = self._reload()
         except ConfigurationError as error:
-            log.error("action=reload-refused the settings in force stay: %s", error)  # noqa: TRY400  (nor here)
+            log.error("the settings in force stay: %s", error, extra={"action": "reload-refused"})  # noqa: TRY400  (so here)
         else:
             fixed = [name.upper() for name in _FIXED if getattr(settings, name) != getattr(self._settings, name)]
             if fixed:
-                log.warning("action=restart-needed %s changed; the old value stays until a restart", ", ".join(fixed))
+                text = f"{', '.join(fixed)} changed; the old value stays until a restart"
+                log.warning("%s", text, extra={"action": "restart-needed"})
             settings = replace(settings, **{name: getattr(self._settings, name) for name in _FIXED})
             logging.getLogger().setLevel(settings.log_level)
             self._settings = self._dispatcher.settings = self._view.settings = settings
             self._inquirer.reach(settings.scgi_url, settings.rpc_timeout)
             self._fleet.want(settings.max_concurrent_processes)
             self._relief.soon(anyway=True)
-            log.info("action=reloaded")
+            log.info("", extra={"action": "reloaded"})
         systemd.ready()

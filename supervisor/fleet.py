@@ -91,7 +91,7 @@ class Fleet:
         try:
             process.start()
         except broker.LOST as error:  # the fork server is killed at this moment; the next start starts another
-            log.warning("action=not-started worker=%s %s", name, error)
+            log.warning("%s", error, extra={"action": "not-started", "worker": name})
             heapq.heappush(self._respawn, (now + _BACK_OFF[1], name))
             return
         pid = process.pid or 0
@@ -140,7 +140,7 @@ class Fleet:
                 child.box = self._manager.mailbox(child.mailbox)
             child.box.put(message)
         except broker.LOST:
-            log.warning("action=manager-away worker=%s", worker)
+            log.warning("it is told again", extra={"action": "manager-away", "worker": worker})
 
     def terminate(self, worker: str) -> None:
         """Ask a worker to leave: at once if it is idle, else at the next safe point of its task."""

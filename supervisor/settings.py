@@ -117,6 +117,7 @@ class Settings:
         forms.one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "The least that is logged.", "INFO"
     )
     log_file: str = _setting(forms.path(optional=True), "The file that is logged to. Empty: standard error.", "")
+    log_format: str = _setting(forms.one_of("logfmt", "json"), "How a line of the log is written.", "logfmt")
     state_dir: str = _setting(forms.path(), "The spool and the journal.", "/var/lib/seedcache")
     lock_dir: str = _setting(forms.path(optional=True), "The locks. Empty: the directory `locks` in STATE_DIR.", "")
     metrics_address: str = _setting(forms.ip_address(), "The address that /metrics is served on.", "127.0.0.1")

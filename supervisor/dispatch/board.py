@@ -108,7 +108,8 @@ class Board:
             else:
                 self.notices[notice.hash, notice.service] = notice
         for event in events:
-            log.info("action=%s hash=%s %s", event.action, event.hash, event.text)
+            level = logging.ERROR if event.action == State.FAILED else logging.INFO
+            log.log(level, "%s", event.text, extra={"action": event.action, "hash": event.hash})
         for job in jobs.values():
             self._enter(job, before[job.hash])
 

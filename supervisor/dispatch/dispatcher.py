@@ -4,6 +4,7 @@ Work is given to a worker by name, so that at every moment it is known who has w
 back, and a Manager that dies is told again. Nothing here waits: what may hang belongs to the workers and the inquirer.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,6 +37,8 @@ from supervisor.messages import (
 from supervisor.notifiers import table
 from supervisor.observation.metrics import Metrics
 from supervisor.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class Dispatcher:
             self._crew.restore(saved)
             raise
         for worker, task in self._crew.outbox():
+            kind = type(task).__name__.lower()
+            log.debug("%s", kind, extra={"action": "assigned", "hash": task.hash, "worker": worker})
             send(worker, task)
         return read
 

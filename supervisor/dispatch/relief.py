@@ -84,8 +84,8 @@ class Relief:
         self.urgent = {step.hash: None for step in waiting}
         self.to_prove |= {step.hash: None for step in waiting if step.action is Action.PROVE}
         log.info(
-            "action=planned relocations=%d proofs_or_copies_first=%d kept=%d",
-            len(self._steps), len(waiting), len(plan.kept),
+            "%d relocations, %d proofs or copies before more, %d kept", len(self._steps), len(waiting), len(plan.kept),
+            extra={"action": "planned"},
         )  # fmt: skip
         return [step.hash for step in waiting if step.action is Action.COPY], refused
 

@@ -144,7 +144,7 @@ class _Http(ThreadingHTTPServer):
         except OSError:
             pass  # a client that hangs up is no error of ours
         except Exception:
-            log.exception("a page could not be served")
+            log.exception("a page could not be served", extra={"action": "unexpected"})
 
 
 class _Handler(BaseHTTPRequestHandler):

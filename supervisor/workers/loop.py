@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from supervisor import broker
+from supervisor import broker, logs
 from supervisor.adapters import clock, processes
 from supervisor.errors import Busy, Retryable, RTorrentUnreachable, SeedcacheError, Stopped, TorrentGone, TransferError
 from supervisor.messages import Done, Failed, Phase, Progress, Quit, Report, Result, Started, Task
@@ -90,7 +90,7 @@ class Worker:
         except SeedcacheError as error:
             return Failed(str(error), retry=False)
         except Exception as error:  # whatever it was: the torrent is as it was, and the worker goes on
-            log.exception("action=unexpected hash=%s", task.hash)
+            log.exception("please report this", extra={"action": "unexpected", "hash": task.hash})
             return Failed(f"unexpected {type(error).__name__}: {error}; please report this", retry=True)
 
     def stopping(self) -> bool:
@@ -140,12 +140,15 @@ class Circumstances:
     lock_dir: str
     nice: int  # of the copy workers
     io_priority: str  # of the copy workers: normal, low, idle
+    log: tuple[str, str, str]  # its level, file and format: see logs.start
 
 
 def main(name: str, role: str, mailbox: str, given: Circumstances) -> NoReturn:
     """Be a worker: the entry of its process."""
     os.chdir(given.state_dir)
     processes.die_with_parent()
+    with contextlib.suppress(OSError):  # a log that cannot be written stops no work
+        logs.start(*given.log, worker=name)
     for number in (signal.SIGINT, signal.SIGHUP):  # meant for the parent; a terminal sends them to the whole group
         signal.signal(number, signal.SIG_IGN)
     worker = Worker(name, mailbox, _work_of(role, given))

@@ -180,6 +180,15 @@ def test_it_went_through_every_state_once(life, name):
     assert once == ["submitted", "copying", "copied", "notified", "cached", "relocating", "relocated"]
 
 
+@pytest.mark.parametrize("name", LIVES)
+def test_the_log_tells_its_life_in_about_ten_lines(life, name):
+    of_it = f" hash={life.torrents[name].hash}"
+    told = [line for line in life.box.supervisor.said().splitlines() if of_it in line and " level=debug " not in line]
+    actions = [line.partition(" action=")[2].partition(" ")[0] for line in told]
+    assert actions == [event.action for event in life.events[name]]
+    assert 8 <= len(actions) <= 12
+
+
 def test_a_label_that_leads_outside_is_refused_and_its_torrent_seeds_on_from_the_ssd(life):
     box, torrent = life.box, life.torrents[OUTSIDE]
     assert life.jobs[OUTSIDE].state is State.FAILED
