@@ -61,7 +61,7 @@ class Disks:
         under = mounts.on_anothers(path, self._roots)
         if under:
             log.warning(
-                "action=not-a-disk-of-its-own path=%s is on the file system of %s; is its disk not mounted? "
+                "%s is on the file system of %s; is its disk not mounted? "
                 "What is there now is trusted from here on; if that is wrong, mount it, then: seedcache check --trust",
-                files.show(path), files.show(under),
+                files.show(path), files.show(under), extra={"action": "not-a-disk-of-its-own"},
             )  # fmt: skip

@@ -130,7 +130,7 @@ class Inquirer(threading.Thread):
             except RTorrentUnreachable:
                 self.back_off = min(max(self.back_off * 2, 1.0), _LONGEST_BACK_OFF)
             except Exception as error:  # a defect; without this thread no torrent would ever be looked up again
-                log.exception("action=unexpected while rTorrent was asked")
+                log.exception("while rTorrent was asked", extra={"action": "unexpected"})
                 self._answer(Call(0.0, f"unexpected {type(error).__name__}: {error}; please report this"))
                 self.back_off = min(max(self.back_off * 2, 1.0), _LONGEST_BACK_OFF)
 
