@@ -29,6 +29,8 @@ class Relief:
         self._surveying = False
         self._next_look = 0.0
         self.low = False
+        self.wanted = 0  # bytes that are to be free for what is being downloaded: a water mark for the time being
+        self.in_sight: dict[str, int] = {}  # of the last plan: hash -> bytes, of all that may leave the SSD some time
         self.verdicts: dict[str, int] = {}  # of the last plan: what is to be done -> with how many torrents
         self.urgent: dict[str, None] = {}  # hashes whose copy, or whose proof, the SSD waits for
         self.to_prove: dict[str, None] = {}  # hashes whose HDD copy is to be read back
@@ -40,6 +42,16 @@ class Relief:
         return len(self._steps)
 
     @property
+    def surveying(self) -> bool:
+        """Whether a plan is about to be made."""
+        return self._surveying
+
+    @property
+    def leaving(self) -> int:
+        """How many bytes the pass at hand can still remove at once."""
+        return sum(step.size for step in self._steps)
+
+    @property
     def next_look(self) -> float:
         """When the disks are to be measured again (unix seconds)."""
         return self._next_look
@@ -48,7 +60,7 @@ class Relief:
         """Measure the disks; if the SSD is low and no pass is on, begin one."""
         self._next_look = now + settings.space_check_interval
         ssd = self.disks.look(settings)
-        self.low = ssd.size > 0 and ssd.free < settings.disk_space_threshold_bytes
+        self.low = ssd.size > 0 and ssd.free < max(settings.disk_space_threshold_bytes, self.wanted)
         if not self.low:
             self._steps.clear()
         elif self.disks.usable and not self._steps:
@@ -80,6 +92,7 @@ class Relief:
             return [], refused
         self._steps = deque(step for step in plan.steps if step.action in (Action.FINISH, Action.RELOCATE))
         waiting = [step for step in plan.steps if step.action in (Action.PROVE, Action.COPY)]
+        self.in_sight = {step.hash: step.size for step in plan.steps}
         self.verdicts = {**Counter(step.action.value for step in plan.steps), "kept": len(plan.kept)}
         self.urgent = {step.hash: None for step in waiting}
         self.to_prove |= {step.hash: None for step in waiting if step.action is Action.PROVE}

@@ -446,3 +446,17 @@ def test_a_failed_one_that_is_retried_by_hand_starts_over(office):
     office.ask(A, "retry")
     assert office.state(A) is State.SUBMITTED
     assert office.journal.events(A)[0].action == "submitted"
+
+
+def test_what_is_wanted_for_downloads_is_a_water_mark_for_the_time_being(office):
+    office.copied(A)
+    office.relief.wanted = 1 << 62
+    office.now = office.relief.next_look
+    office.handle()
+    assert office.relief.surveying
+    ((_, task),) = office.handle(Surveyed((seen(A, os.fsencode(office.ssd / A)),)))
+    assert isinstance(task, Relocate)
+    assert office.relief.in_sight == {A: 5}
+    office.relief.wanted = 0
+    office.relief.look(office.now, office.settings)
+    assert not office.relief.low
