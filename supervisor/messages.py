@@ -125,10 +125,11 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Relocated:
-    """RTorrent seeds from the HDD, its session says so, and the SSD data is gone."""
+    """RTorrent seeds from the HDD, its session says so, and the SSD data is gone but for what other torrents use."""
 
     outage_seconds: float | None  # None: an earlier attempt had switched already
     bytes_removed: int  # allocated bytes of the files that were unlinked
+    bytes_spared: int = 0  # of its files on the SSD that other torrents still use
 
 
 @dataclass(frozen=True, slots=True)

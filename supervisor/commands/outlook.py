@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supervisor.adapters import files
+from supervisor.adapters.resolving import resolved
 from supervisor.commands.display import clean, fit, size, span
 from supervisor.commands.reader import Reader
 from supervisor.dispatch import planning
-from supervisor.dispatch.inquirer import resolved
 from supervisor.dispatch.planning import Plan, Step
 from supervisor.errors import ConfigurationError
 from supervisor.settings import Settings

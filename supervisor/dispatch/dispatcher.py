@@ -197,7 +197,8 @@ class Dispatcher:
             case Relocate(), Relocated():
                 outage = "" if result.outage_seconds is None else f"closed for {result.outage_seconds * 1000:.1f} ms, "
                 relocated = job.to(State.RELOCATED, now, attempts=0, reason="")
-                self._board.put(relocated, now, f"{outage}{result.bytes_removed} bytes freed on the SSD")
+                stay = f", {result.bytes_spared} stay for other torrents" if result.bytes_spared else ""
+                self._board.put(relocated, now, f"{outage}{result.bytes_removed} bytes freed on the SSD{stay}")
                 self._board.then(partial(self._metrics.relocated, result))
                 self._relief.soon(anyway=True)
             case Copy(), Failed():

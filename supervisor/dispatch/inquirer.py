@@ -6,13 +6,14 @@ One question at a time, and none while rTorrent is known to be away: then it is 
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from supervisor.adapters import clock, durable, session
 from supervisor.adapters.bencode import LARGEST
+from supervisor.adapters.resolving import all_resolved, resolved
 from supervisor.errors import RTorrentUnreachable, SeedcacheError, TorrentGone
 
 if TYPE_CHECKING:
@@ -195,25 +196,3 @@ class Inquirer(threading.Thread):
             raise RTorrentUnreachable(str(error)) from error
         self._answer(Call(clock.monotonic() - started, ""))
         return result
-
-
-def resolved(torrent: "Torrent") -> "Torrent":
-    """Return the torrent with its directory as the file system knows it: the settings' roots are resolved too."""
-    return replace(torrent, directory=os.path.realpath(torrent.directory))
-
-
-def all_resolved(torrents: Iterable["Torrent"]) -> list["Torrent"]:
-    """As resolved, of many: what they lie in is looked at once, not once for each."""
-    above = cache(os.path.realpath)
-
-    def real(path: bytes) -> bytes:
-        parent, name = os.path.split(path)
-        if name in (b"", b".", b"..") or os.path.islink(path):
-            return os.path.realpath(path)
-        return os.path.join(above(parent), name)
-
-    found = []
-    for torrent in torrents:
-        directory = real(torrent.directory)
-        found.append(torrent if directory == torrent.directory else replace(torrent, directory=directory))
-    return found

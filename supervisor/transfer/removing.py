@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import NamedTuple
 
 from supervisor.adapters import clock, files
 from supervisor.errors import Refused
@@ -13,12 +14,26 @@ from supervisor.transfer.metainfo import File, Metainfo
 _CONFIRM_EVERY = 0.5  # seconds; promised is one
 
 
-def remove(task: Relocate, confirm: Callable[[], None], report: Callable[[Phase, int, int], None]) -> int:
-    """Unlink the torrent's files below `task.source`; return the allocated bytes that were freed.
+class Removed(NamedTuple):
+    """What came of it, in bytes."""
+
+    freed: int  # allocated by the files that were unlinked, and had no other name
+    spared: int  # of the files that others use
+
+
+def remove(
+    task: Relocate,
+    confirm: Callable[[], None],
+    others: Callable[[], frozenset[files.Components]],
+    report: Callable[[Phase, int, int], None],
+) -> Removed:
+    """Unlink the torrent's files below `task.source`, but those that other torrents use; return what came of it.
 
     `confirm` must raise unless rTorrent seeds from the HDD and its session says so; it is called before the first
-    unlink and at least once a second while there are more. Files that are gone already are an earlier attempt's work.
-    Raise what `confirm` raises; Refused if the HDD copy is not complete, or is the SSD data itself under another name;
+    unlink and at least once a second while there are more. `others` returns the paths that stay; it is called once,
+    between the first confirmation and the first unlink: a torrent may have been added since the relocation was planned.
+    Files that are gone already are an earlier attempt's work.
+    Raise what these raise; Refused if the HDD copy is not complete, or is the SSD data itself under another name;
     Retryable after an IO error.
     """
     meta = metainfo.read(task.metainfo, task.hash)
@@ -32,18 +47,18 @@ def remove(task: Relocate, confirm: Callable[[], None], report: Callable[[Phase,
         try:
             source = _keep(stack, files.open_directory(ssd, below))
         except FileNotFoundError:
-            return 0
+            return Removed(0, 0)
         except OSError as error:
             raise files.failure(error, task.source) from error
         originals = stack.enter_context(files.Directories(source, task.source))
         for file in meta.files:
             _check(file, originals, copies)
-        freed = _unlink(meta, originals, confirm, report)
+        removed = _unlink(meta, originals, confirm, others, report)
         for folder in reversed(publishing.folders(file.path for file in meta.files)):
             files.prune(source, folder)
         if meta.multi and below:  # the directory of a torrent of one file is not the torrent's own
             files.prune(_keep(stack, files.open_directory(ssd, below[:-1])), below[-1:])
-    return freed
+    return removed
 
 
 def _check(file: File, originals: files.Directories, copies: files.Directories) -> None:
@@ -84,23 +99,29 @@ def _unlink(
     meta: Metainfo,
     originals: files.Directories,
     confirm: Callable[[], None],
+    others: Callable[[], frozenset[files.Components]],
     report: Callable[[Phase, int, int], None],
-) -> int:
-    freed, done, confirmed = 0, 0, None
+) -> Removed:
+    freed, spared, done = 0, 0, 0
+    confirmed: float | None = None
+    stay: frozenset[files.Components] = frozenset()
     for file in meta.files:
         info = _stat(file, originals)
         if info is not None and files.regular(info):
             if confirmed is None or clock.monotonic() - confirmed >= _CONFIRM_EVERY:
                 confirm()
+                stay = others() if confirmed is None else stay
                 confirmed = clock.monotonic()
                 report(Phase.REMOVE, done, meta.size)
-            with files.explained(originals.join(file.path)):
-                os.unlink(file.path[-1], dir_fd=originals.parent(file.path))
-            if info.st_nlink == 1:
-                freed += files.allocated(info)
+            if file.path in stay:
+                spared += file.size
+            else:
+                with files.explained(originals.join(file.path)):
+                    os.unlink(file.path[-1], dir_fd=originals.parent(file.path))
+                freed += files.allocated(info) if info.st_nlink == 1 else 0
         done += file.size
     report(Phase.REMOVE, done, meta.size)
-    return freed
+    return Removed(freed, spared)
 
 
 def _keep(stack: ExitStack, descriptor: int) -> int:

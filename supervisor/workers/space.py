@@ -4,11 +4,11 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from supervisor.adapters import locks
+from supervisor.adapters import files, locks
 from supervisor.adapters.rtorrent import RTorrent
 from supervisor.errors import Stopped
 from supervisor.messages import Phase, Relocate, Relocated, Result, Task
-from supervisor.transfer import metainfo, removing, switching
+from supervisor.transfer import metainfo, removing, sharing, switching
 
 if TYPE_CHECKING:
     from supervisor.workers.loop import Work, Worker
@@ -46,6 +46,9 @@ def _relocate(task: Relocate, worker: "Worker") -> Relocated:
             raise Stopped
         switching.confirm(rtorrent, task.hash, task.destination)
 
+    def others() -> frozenset[files.Components]:
+        return sharing.spared(rtorrent, os.path.dirname(task.metainfo), torrent, task.source)
+
     switched = switching.switch(rtorrent, task.hash, source, task.destination, listed, pause)
-    removed = removing.remove(task, confirm, worker.report)
-    return Relocated(switched.outage_seconds, removed)
+    removed = removing.remove(task, confirm, others, worker.report)
+    return Relocated(switched.outage_seconds, removed.freed, removed.spared)

@@ -62,7 +62,7 @@ REMOVE = """
 import pickle, sys, time
 from supervisor.transfer import removing
 print("ready", flush=True)
-removing.remove(pickle.loads(bytes.fromhex(sys.argv[1])), lambda: None, lambda *_: None)
+removing.remove(pickle.loads(bytes.fromhex(sys.argv[1])), lambda: None, frozenset, lambda *_: None)
 """
 
 

@@ -7,7 +7,8 @@ from xmlrpc import client as xmlrpc
 
 import pytest
 
-from supervisor.dispatch.inquirer import Inquirer, Located, Surveyed, Unlisted, all_resolved, metainfo_path, resolved
+from supervisor.adapters.resolving import all_resolved, resolved
+from supervisor.dispatch.inquirer import Inquirer, Located, Surveyed, Unlisted, metainfo_path
 from tests.support.rtorrents import until
 from tests.support.servers import listening, scripted
 from tests.support.torrents import make_torrent, write_tree

@@ -94,10 +94,13 @@ class Box:
         order = Prove(2, task.hash, task.metainfo, task.destination, task.hdd)
         return delivery.prove(order, quiet, never).prove_seconds
 
-    def remove(self, confirm: Callable[[], None] = lambda: None) -> int:
+    def remove(
+        self, confirm: Callable[[], None] = lambda: None, others: frozenset[tuple[bytes, ...]] = frozenset()
+    ) -> int:
+        """Return the bytes that were freed."""
         task = self.copy_task()
         order = Relocate(3, task.hash, task.metainfo, task.source, task.destination, task.ssd, task.hdd, "")
-        return removing.remove(order, confirm, quiet)
+        return removing.remove(order, confirm, lambda: others, quiet).freed
 
     def on_ssd(self) -> dict[bytes, bytes]:
         return contents(self.source if self.torrent.multi else self.source / self.name)

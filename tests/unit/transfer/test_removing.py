@@ -198,5 +198,13 @@ def test_an_unmounted_ssd_is_refused(box):
         replace(order, destination=b"/etc"),
     ):
         with pytest.raises(Refused):
-            removing.remove(changed, lambda: None, quiet)
+            removing.remove(changed, lambda: None, frozenset, quiet)
     assert box.on_hdd() == box.on_ssd()
+
+
+def test_what_others_use_stays_with_its_directories(box):
+    stay = (b"nested", b"one two", b"{three}", b"$four", b"deep.bin")
+    box.remove(others=frozenset({stay, (b"of another",)}))
+    assert [path.name for path in box.ssd.rglob("*") if path.is_file()] == ["deep.bin"]
+    assert box.remove() > 0
+    assert everything(box.ssd) == []

@@ -1,0 +1,71 @@
+"""Finds the files of a torrent that other torrents of rTorrent use too: they stay on the SSD when it leaves.
+
+Cross-seeds are torrents of the same data. Most lie on the same paths, or have some files more or fewer there. Those in
+another directory have hard links, which do not mind losing a neighbour, or symbolic links, which do.
+"""
+
+import os
+from collections.abc import Iterable
+
+from supervisor.adapters import files, session
+from supervisor.adapters.resolving import all_resolved
+from supervisor.adapters.rtorrent import RTorrent, Torrent
+from supervisor.errors import TransferError
+from supervisor.transfer import metainfo
+from supervisor.transfer.metainfo import Metainfo
+
+_CHANGED = "\N{REPLACEMENT CHARACTER}"  # in a name of which the bytes were not told
+
+
+def spared(rtorrent: RTorrent, kept: bytes, meta: Metainfo, source: bytes) -> frozenset[files.Components]:
+    """Given a torrent and its directory on the SSD, return the paths below that another torrent has there now.
+
+    Costs one request, whatever the number of torrents. `kept` is the directory of our own copies of the metafiles; one
+    that was never handed in has its metafile in rTorrent's session.
+    Raise RTorrentUnreachable; Retryable or Refused if it cannot be found out what another torrent has there.
+    """
+    mine = {file.path for file in meta.files}
+    top, found = source.rstrip(b"/") + b"/", set[files.Components]()
+    for other, linked in neighbours(rtorrent.torrents(), meta, source):
+        listed = _read(rtorrent, kept, other)
+        paths = (b"/".join((other.directory, *file.path)) for file in listed.files)
+        for path in map(os.path.realpath, paths) if linked else paths:
+            if path.startswith(top):
+                found.add(tuple(path[len(top) :].split(b"/")))
+    return frozenset(found & mine)
+
+
+def neighbours(torrents: Iterable[Torrent], meta: Metainfo, source: bytes) -> list[tuple[Torrent, bool]]:
+    """Return the other torrents that may have some of these files, directories resolved, and whether by symlinks.
+
+    By their paths if their data lies where this one's does, above it or below it. By symbolic links if they are like
+    it: of the same name or size.
+    """
+    name = meta.name.decode(errors="replace")
+    base = source if meta.multi else b"/".join((source.rstrip(b"/"), meta.name))
+    found = []
+    for other in all_resolved(torrents):
+        if other.hash == meta.hash or other.meta:  # a magnet has no files yet
+            continue
+        # Where the bytes of a single file's name were not told, its directory decides.
+        theirs = other.directory if other.multi or _CHANGED in other.name else other.base
+        if _inside(theirs, base) or _inside(base, theirs):
+            found.append((other, False))
+        elif other.size == meta.size or other.name == name:
+            found.append((other, True))
+    return found
+
+
+def _inside(path: bytes, top: bytes) -> bool:
+    return path == top or path.startswith(top.rstrip(b"/") + b"/")
+
+
+def _read(rtorrent: RTorrent, kept: bytes, torrent: Torrent) -> Metainfo:
+    path = session.metafile(kept, torrent.hash)
+    if not os.path.exists(path):
+        path = rtorrent.metafile(torrent.hash)
+    try:
+        return metainfo.read(path, torrent.hash)
+    except TransferError as error:
+        text = f"{torrent.name} ({torrent.hash}) may use the same files, and nothing is removed: {error}"
+        raise type(error)(text) from error
