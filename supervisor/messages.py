@@ -35,6 +35,16 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Kin:
+    """Another torrent that has some of the same files (device and inode) on the SSD, and its published copy."""
+
+    hash: str
+    metainfo: bytes
+    source: bytes
+    destination: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
     """Copy one torrent's files, prove them, publish them."""
 
@@ -48,6 +58,7 @@ class Copy:
     read_back: bool  # False: it is published unread (PROOF, VERIFICATION_ENABLED)
     rate: int = 0  # bytes a second at most; 0: no limit
     pressure: float = 0.0  # percent of IO pressure above which it slows down; 0: never
+    kin: tuple[Kin, ...] = ()  # on the same HDD; what they have there already is linked
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ stands at a final name already, is read back and trusted as far as its pieces pr
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 from supervisor.adapters import clock, files, syscalls
 from supervisor.errors import Refused, Stopped
 from supervisor.jobs import Proof as Grade
 from supervisor.messages import Copied, Copy, Phase, Place, Prove, Proven
-from supervisor.transfer import metainfo, publishing, surveying
+from supervisor.transfer import linking, metainfo, publishing, surveying
 from supervisor.transfer.filling import Filling, foreign_in
 from supervisor.transfer.pacing import Brake, Pace
 from supervisor.transfer.planning import Role
@@ -41,7 +42,12 @@ def deliver(task: Copy, report: Report, stopping: Stopping, pace: Pace = FULL_SP
     Stopped, within a second of `stopping()`; what is there is resumed by the next attempt.
     """
     with ExitStack() as stack:
-        return _Delivery(task, Watch(report, stopping, Brake(pace)), stack).run()
+        try:
+            return _Delivery(task, Watch(report, stopping, Brake(pace)), stack).run()
+        except ProofFailed:
+            if not task.kin:
+                raise
+    return deliver(replace(task, kin=()), report, stopping, pace)  # what a kin torrent has on the HDD may be wrong
 
 
 def prove(task: Prove, report: Report, stopping: Stopping, pace: Pace = FULL_SPEED) -> Proven:
@@ -131,6 +137,7 @@ class _Delivery:
             parent = files.make_directory(self.hdd, self.goal[:-1] if meta.multi else self.goal)
             self.stack.callback(os.close, parent)
         partial, fresh = self._partial(parent)
+        linking.link(self.task, meta, survey, partial)
         sync_each = survey.roles.count(Role.WRITE) <= FEW
         filling = Filling(meta, survey, self.source, partial, final or partial, fresh=fresh, sync_each=sync_each)
         cloned = fresh and filling.clone()

@@ -62,7 +62,7 @@ def make_durable(meta: Metainfo, survey: Survey, source: Tree, partial: Tree, *,
     Few files were fsynced one by one, so their directories follow; for many, one syncfs(2) is far quicker.
     """
     ours = [file.path for number, file in enumerate(meta.files) if survey.roles[number] == Role.WRITE]
-    ours += [meta.files[number].path for number in survey.links]
+    ours += [meta.files[number].path for number in (*survey.links, *survey.taken)]
     with files.explained(partial[1]):
         for folder in reversed(folders(ours)):
             descriptor = files.open_directory(partial[0], folder)
@@ -118,7 +118,8 @@ def publish_whole(parent: int, name: bytes, final: bytes, path: bytes) -> bool:
 
 def publish_files(meta: Metainfo, survey: Survey, source: Tree, partial: Tree, final: Tree) -> None:
     """Rename file by file into a directory that exists, make its subdirectories, and fsync all of it."""
-    ours = [number for number in range(len(meta.files)) if survey.roles[number] == Role.WRITE or number in survey.links]
+    made = survey.links.keys() | survey.taken
+    ours = [number for number in range(len(meta.files)) if survey.roles[number] == Role.WRITE or number in made]
     with files.Directories(*partial) as targets, files.Directories(*final) as finals:
         for folder in folders(meta.files[number].path for number in ours)[1:]:
             with files.explained(finals.join(folder)):

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from supervisor.adapters import files
 from supervisor.errors import Refused, Retryable
@@ -23,14 +23,15 @@ class Survey:
     originals: tuple[Original | None, ...]  # None: a padding file that rTorrent never wrote
     roles: bytearray  # a Role each
     links: dict[int, int]  # a file that is a hard link of an earlier one
+    taken: set[int] = field(default_factory=set)  # in the partial as hard links of what other torrents have on the HDD
 
     @property
     def where(self) -> list[int | None]:
         """Return in which tree each file will be: 0 the final one, 1 the partial, None nowhere."""
         places: dict[int, int | None] = {Role.READ: 0, Role.WRITE: 1, Role.ZEROS: None}
         found = [places[role] for role in self.roles]
-        for link in self.links:
-            found[link] = 1
+        for number in (*self.links, *self.taken):
+            found[number] = 1
         return found
 
 

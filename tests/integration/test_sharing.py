@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.adapters import mounts
 from supervisor.adapters.rtorrent import RTorrent
 from supervisor.errors import Retryable, Stopped, TorrentGone
-from supervisor.messages import Copied, Copy, Place, Relocate, Relocated
+from supervisor.messages import Copied, Copy, Kin, Place, Relocate, Relocated
 from supervisor.transfer import delivery, switching
 from supervisor.workers import space
 from tests.support.torrents import contents, make_torrent, write_tree
@@ -60,11 +61,14 @@ class Boxes:
         target = self.hdd / label / data.name if torrent.multi else self.hdd / label
         source = data if torrent.multi else data.parent
         metainfo = os.fsencode(self.kept / f"{torrent.hash}.torrent")
-        places = [Place(os.fsencode(disk), os.statvfs(disk).f_fsid) for disk in (self.ssd, self.hdd)]
+        places = [Place(os.fsencode(disk), mounts.identity(os.fsencode(disk))) for disk in (self.ssd, self.hdd)]
         return torrent.hash, metainfo, os.fsencode(source), os.fsencode(target), *places
 
-    def copy(self, torrent, data, label="tv") -> Copied:
-        return delivery.deliver(Copy(1, *self.where(torrent, data, label), True), quiet, never)
+    def copy(self, torrent, data, label="tv", kin=()) -> Copied:
+        return delivery.deliver(Copy(1, *self.where(torrent, data, label), True, kin=kin), quiet, never)
+
+    def kin(self, torrent, data, label="tv"):
+        return Kin(*self.where(torrent, data, label)[:4])
 
     def relocate(self, torrent, data, label="tv", then=lambda: None) -> Relocated:
         work = space.work_under(str(self.home / "locks"))
@@ -213,3 +217,25 @@ def test_a_name_outside_the_torrents_keeps_the_bytes_and_they_do_not_count_as_fr
     assert (done.bytes_removed, done.bytes_spared) == (0, 0)
     assert boxes.on_ssd() == ["library/The Film.mkv"]
     assert boxes.whole(torrent) == os.fsencode(boxes.hdd / "tv" / "Show")
+
+
+def test_hard_links_between_torrents_are_made_again_on_the_hdd(boxes):
+    show, linked = boxes.ssd / "Show", boxes.ssd / "cross-seeds" / "Another Name"
+    write_tree(show, SIZES)
+    first = boxes.seed(show)
+    linked.mkdir(parents=True)
+    os.link(show / "film.mkv", linked / "the film.mkv")
+    (linked / "own.nfo").write_bytes(b"not in the first")
+    second = boxes.seed(linked, piece_length=16384)
+    boxes.copy(first, show)
+    done = boxes.copy(second, linked, "other", kin=(boxes.kin(first, show),))
+    assert done.bytes_written == len(b"not in the first")
+    ours, theirs = boxes.hdd / "other" / "Another Name" / "the film.mkv", boxes.hdd / "tv" / "Show" / "film.mkv"
+    assert ours.samefile(theirs)
+
+    assert boxes.relocate(first, show).bytes_removed < 300_000
+    assert boxes.whole(second) == os.fsencode(linked)
+    assert boxes.relocate(second, linked, "other").bytes_removed >= 300_000
+    assert boxes.on_ssd() == []
+    assert boxes.whole(first) == os.fsencode(boxes.hdd / "tv" / "Show")
+    assert boxes.whole(second) == os.fsencode(boxes.hdd / "other" / "Another Name")
