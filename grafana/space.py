@@ -32,7 +32,7 @@ PANELS = (
         "new one "
         "is right, `seedcache check` says how to trust it.",
         unit="none",
-        queries=(Query("seedcache_disk_trusted{@}", "{{instance}} {{disk}}"),),
+        queries=(Query("seedcache_disk_trusted{@}", "{{instance}} {{disk}} {{path}}"),),
         alerts=("SeedcacheDiskMissingOrChanged",),
         words={0: "missing or changed", 1: "right"},
     ),
@@ -75,8 +75,8 @@ PANELS = (
         text="Bytes that may still be written to each HDD.",
         unit="bytes",
         queries=(
-            Query('seedcache_disk_free_bytes{@, disk="hdd"}', "{{instance}} free"),
-            Query('seedcache_disk_size_bytes{@, disk="hdd"}', "{{instance}} size"),
+            Query('seedcache_disk_free_bytes{@, disk="hdd"}', "{{instance}} {{path}} free"),
+            Query('seedcache_disk_size_bytes{@, disk="hdd"}', "{{instance}} {{path}} size"),
         ),
     ),
     Panel(

@@ -48,7 +48,7 @@ def options() -> list[str]:
     for name, spec in specs().items():
         default = _default(name)
         lines.append(f"seedcache_{name}:")
-        lines.append(f"  type: {'str' if default is MISSING else _TYPES[type(_raw(name))]}")
+        lines.append(f"  type: {_required_type(name) if default is MISSING else _TYPES[type(_raw(name))]}")
         if default is MISSING:
             lines.append("  required: true")
         if isinstance(_raw(name), tuple):
@@ -58,6 +58,12 @@ def options() -> list[str]:
         lines.append("  description: >-")
         lines += [f"    {line}" for line in textwrap.wrap(spec.help, 100)]
     return lines
+
+
+def _required_type(name: str) -> str:
+    """One text, or also a list of them."""
+    declared = next(entry.type for entry in fields(Settings) if entry.name == name)
+    return "str" if declared is str else "raw"
 
 
 def _raw(name: str) -> object:

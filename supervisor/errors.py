@@ -58,10 +58,20 @@ class TransferError(SeedcacheError):
     rolled_back = False  # rTorrent was pointed back at the SSD
     foreign = False  # somebody else's file stands where the copy should
     configuration = False  # a person must change a setting
+    lacking: int | None = None  # bytes that must be free besides (0: how many is unknown); None: it is not about space
 
 
 class Retryable(TransferError):
     """A later attempt may succeed (an IO error, no space, rTorrent busy with the torrent)."""
+
+
+class NoRoom(Retryable):
+    """The HDD has not the space for it now, or a quota is used up. Costs a job no attempt."""
+
+    def __init__(self, message: str, lacking: int = 0) -> None:
+        """Given the message and the bytes that must be free besides (0: how many is unknown)."""
+        super().__init__(message)
+        self.lacking = lacking
 
 
 class Refused(TransferError):

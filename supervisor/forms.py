@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from supervisor.adapters import clock
+from supervisor.dispatch import destinations as destinations_of
+
 _LARGEST = 10**15  # of anything: more is a mistake, and neither infinity nor "not a number" is less
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
@@ -104,6 +107,20 @@ def path(*, real: bool = False, optional: bool = False) -> Form:
         return os.path.realpath(text) if real else os.path.normpath(text)
 
     return Form("absolute path", parse)
+
+
+def paths() -> Form:
+    """Give one absolute path or several, with every symlink in them resolved."""
+    one = path(real=True)
+
+    def parse(raw: object, text: bool) -> tuple[str, ...]:
+        entries = raw.split(":") if text and isinstance(raw, str) else raw if isinstance(raw, list) else [raw]
+        found = tuple(one.parse(entry, text) for entry in entries)
+        if not found:
+            raise ValueError("the list is empty; name at least one directory")
+        return found
+
+    return Form("absolute path, or a list of them; in the environment with colons", parse)
 
 
 def address(*schemes: str, socket: bool = False, optional: bool = False) -> Form:
@@ -201,6 +218,56 @@ def path_map() -> Form:
         return tuple(pairs)
 
     return Form('list of "/ours:/theirs", or a table; in the environment with commas', parse)
+
+
+def template() -> Form:
+    """Give a template of directories below an HDD root."""
+
+    def parse(raw: object, _text: bool) -> str:
+        text = _text_of(raw).strip("/") if isinstance(raw, str) and not raw.startswith("/") else _text_of(raw)
+        if text.startswith("/"):
+            raise ValueError(f"{shown(raw)} is absolute; it is below each HDD root: begin without a /")
+        destinations_of.check(text)
+        return text
+
+    return Form("relative path with fields", parse)
+
+
+def destinations() -> Form:
+    """Give a template for each of some labels, which may name an HDD; symlinks before its first field are resolved."""
+
+    def parse(raw: object, text: bool) -> tuple[tuple[str, str], ...]:
+        if isinstance(raw, dict):
+            pairs = list(raw.items())
+        else:
+            entries = raw.split(",") if text and isinstance(raw, str) else raw
+            if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+                raise ValueError(f'{shown(raw)} is no table; write label = "directory"')
+            pairs = [(label, place) for label, _, place in (entry.strip().partition("=") for entry in entries)]
+        found = []
+        for label, place in pairs:
+            if not isinstance(place, str) or not label or not place.rstrip("/"):
+                raise ValueError(
+                    f'{shown(f"{label}={place}")} is no label with its directory; write label = "directory"'
+                )
+            destinations_of.check(place.rstrip("/"))
+            before = place.partition("{")[0].rpartition("/")[0] if "{" in place else place.rstrip("/")
+            real = os.path.realpath(before) if place.startswith("/") else before
+            found.append((str(label), real + place.rstrip("/")[len(before) :]))
+        return tuple(found)
+
+    return Form('table of label = "directory"; also a list of "label=directory", in the environment with commas', parse)
+
+
+def time_zone() -> Form:
+    """Give the name of a time zone, or nothing."""
+
+    def parse(raw: object, _text: bool) -> str:
+        text = _text_of(raw).strip()
+        clock.zone(text)
+        return text
+
+    return Form("name of a time zone", parse)
 
 
 def _text_of(raw: object) -> str:

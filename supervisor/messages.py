@@ -160,6 +160,7 @@ class Failed:
     foreign: bool = False  # somebody else's file stands where the copy should
     gone: bool = False  # rTorrent no longer has the torrent
     configuration: bool = False  # a person must change a setting (401, 400)
+    lacking: int | None = None  # bytes that must be free besides on the HDD; 0: some; None: it is not about space
 
 
 Result = Copied | Proven | Relocated | Notified | Failed

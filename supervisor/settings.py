@@ -3,12 +3,14 @@
 The fields of `Settings` are the table of all settings: the checks, `config show` and `docs/settings.md` come from it.
 """
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from supervisor import forms, sources
+from supervisor.dispatch.destinations import CHOICES, root_of
 from supervisor.errors import ConfigurationError
 from supervisor.forms import Form, hide_password
 
@@ -57,8 +59,28 @@ class Settings:
         forms.path(real=True),
         "The directory on the SSD that rTorrent downloads into; only below it is data removed.",
     )
-    final_dest_base_hdd: str = _setting(
-        forms.path(real=True), "The directory on the HDD that holds the copies, one directory per label."
+    final_dest_base_hdd: tuple[str, ...] = _setting(
+        forms.paths(), "The directory on the HDD that holds the copies, or a list of them, one on each HDD."
+    )
+    destination_template: str = _setting(
+        forms.template(),
+        "The directories below it that a copy goes into, of {label}, {tracker}, {year} and {month} (of finishing), "
+        "and any text.",
+        "{label}",
+    )
+    destinations: tuple[tuple[str, str], ...] = _setting(
+        forms.destinations(),
+        "The same for some labels. One that begins with / names the HDD, too.",
+        (),
+    )
+    destination_choice: str = _setting(
+        forms.one_of(*CHOICES),
+        "Which of several HDDs gets a copy, among those that have room for it: the one with the most, the first, or "
+        "the one that has its label's directory.",
+        "most-free",
+    )
+    time_zone: str = _setting(
+        forms.time_zone(), "The time zone of days and hours in settings, like Europe/Berlin. Empty: the host's.", ""
     )
     scgi_url: str = _setting(forms.address("scgi", "http", "https", socket=True), "Where rTorrent answers.")
     max_concurrent_processes: int = _setting(forms.whole(1), "Copy workers.", 2)
@@ -184,12 +206,20 @@ def load(config: str | None, environ: Mapping[str, str]) -> Settings:
 
 
 def _contradictions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
-    ssd, hdd = values.get("download_path_ssd"), values.get("final_dest_base_hdd")
-    if ssd and hdd and os.path.commonpath([ssd, hdd]) in {ssd, hdd}:
-        yield (
-            f"FINAL_DEST_BASE_HDD ({origins['final_dest_base_hdd']}): {hdd!r} and DOWNLOAD_PATH_SSD {ssd!r} "
-            "are the same or one is inside the other; name two separate directories"
-        )
+    ssd, hdds = values.get("download_path_ssd"), values.get("final_dest_base_hdd", ())
+    roots = [("DOWNLOAD_PATH_SSD ", ssd), *(("", hdd) for hdd in hdds)] if ssd else [("", hdd) for hdd in hdds]
+    for (name, one), (_, other) in itertools.combinations(roots, 2):
+        if os.path.commonpath([one, other]) in {one, other}:
+            yield (
+                f"FINAL_DEST_BASE_HDD ({origins['final_dest_base_hdd']}): {other!r} and {name}{one!r} "
+                "are the same or one is inside the other; name two separate directories"
+            )
+    for label, place in values.get("destinations", ()) if hdds else ():
+        if place.startswith("/") and root_of(os.fsencode(place), [os.fsencode(hdd) for hdd in hdds]) is None:
+            yield (
+                f"DESTINATIONS ({origins['destinations']}): {place!r} of {label!r} is on none of FINAL_DEST_BASE_HDD; "
+                "name a directory below one of them, or begin without a / to leave the HDD open"
+            )
     for name in ("sonarr", "radarr"):
         url, key = f"{name}_url", f"{name}_api_key"
         if values.get("notify_arr_enabled", True) and values.get(url) and not values.get(key, key in origins):
@@ -205,7 +235,7 @@ def _display(value: object, spec: Spec) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ", ".join(f"{ours}:{theirs}" for ours, theirs in value)
+        return ", ".join(each if isinstance(each, str) else ":".join(each) for each in value)
     return f"{value:g}" if isinstance(value, float) else hide_password(str(value))
 
 

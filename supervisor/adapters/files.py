@@ -8,13 +8,13 @@ import errno
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Self
 
 from supervisor.adapters import mounts, syscalls
-from supervisor.errors import Refused, Retryable, TransferError
+from supervisor.errors import NoRoom, Refused, Retryable, TransferError
 from supervisor.messages import Place
 
 Components = tuple[bytes, ...]
@@ -23,10 +23,10 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HELD = 32  # directory descriptors one cache keeps open
 _RENAME_MISSING = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 _THROUGH_CACHE = {mounts.BTRFS}  # btrfs takes O_DIRECT, but newer kernels (seen: 6.18) use the page cache all the same
-_REMEDY = {
+_REMEDY: dict[int, tuple[Callable[[str], TransferError], str]] = {
     errno.ENOENT: (Retryable, "it does not exist; is the file system mounted?"),
-    errno.ENOSPC: (Retryable, "no space is left; free some, it is tried again"),
-    errno.EDQUOT: (Retryable, "the quota is used up; raise it or free some, it is tried again"),
+    errno.ENOSPC: (NoRoom, "no space is left; free some, it is tried again"),
+    errno.EDQUOT: (NoRoom, "the quota is used up; raise it or free some, it is tried again"),
     errno.EROFS: (Retryable, "the file system is read-only; the kernel log says why, remount it"),
     errno.EIO: (Retryable, "the device has an IO error; look at the kernel log and at the disk's SMART values"),
     errno.EACCES: (Retryable, "permission denied; the supervisor's user needs access to it"),
@@ -237,6 +237,11 @@ def usage(path: bytes | int) -> Usage:
     """Return size and free space of the file system behind a path or descriptor. Raise OSError."""
     found = os.statvfs(path)
     return Usage(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+
+
+def is_directory(path: bytes) -> bool:
+    """Say whether a directory is there."""
+    return os.path.isdir(path)
 
 
 def device_of(path: bytes | int) -> int:

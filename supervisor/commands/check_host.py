@@ -1,6 +1,7 @@
 """What `check` looks at on this host: disks, state, the running supervisor."""
 
 import importlib.metadata
+import itertools
 import os
 from collections.abc import Iterator
 
@@ -21,19 +22,20 @@ _WRITE, _ENTER = os.W_OK, os.X_OK
 
 def disks(settings: Settings) -> Iterator[Finding]:
     """Look at the two configured roots."""
-    roots = {"SSD": settings.download_path_ssd, "HDD": settings.final_dest_base_hdd}
+    roots = [("SSD", settings.download_path_ssd), *(("HDD", path) for path in settings.final_dest_base_hdd)]
+    paths = [path for _, path in roots]
     usable = True
-    for role, path in roots.items():
+    for role, path in roots:
         problem = _unusable(role, path)
         if problem is not None:
             usable = False
             yield problem
             continue
         yield ok(role, f"{path} is a directory we can write to, on {file_system(path)}")
-        yield _mounted(role, path, list(roots.values()))
+        yield _mounted(role, path, paths)
         yield _trusted(role, path, settings.state_dir)
     if usable:
-        yield _apart(*roots.values())
+        yield _apart(paths)
         yield from _space(settings)
 
 
@@ -75,17 +77,20 @@ def _trusted(role: str, path: str, state_dir: str) -> Finding:
     return ok(f"{role} identity", "the file system that was used so far")
 
 
-def _apart(ssd: str, hdd: str) -> Finding:
-    if os.stat(ssd).st_dev == os.stat(hdd).st_dev:
-        return warning(
-            "two disks", f"{ssd} and {hdd} are on one file system",
-            "relocating frees nothing there (a copy may even share the blocks); is one of them not mounted?",
-        )  # fmt: skip
-    return ok("two disks", "two file systems")
+def _apart(paths: list[str]) -> Finding:
+    """Given the SSD's root and the HDDs', say whether each is on a file system of its own."""
+    for one, other in itertools.combinations(paths, 2):
+        if os.stat(one).st_dev == os.stat(other).st_dev:
+            why = "relocating frees nothing there (a copy may even share the blocks)"
+            why = why if one == paths[0] else "room is counted twice there"
+            return warning(
+                "two disks", f"{one} and {other} are on one file system", f"{why}; is one of them not mounted?"
+            )
+    return ok("two disks", f"{len(paths)} file systems")
 
 
 def _space(settings: Settings) -> Iterator[Finding]:
-    ssd, hdd = (files.usage(os.fsencode(path)) for path in (settings.download_path_ssd, settings.final_dest_base_hdd))
+    ssd = files.usage(os.fsencode(settings.download_path_ssd))
     threshold = settings.disk_space_threshold_bytes
     free = f"{size(ssd.free)} of {size(ssd.size)} free, relocates below {size(threshold)}"
     if threshold >= ssd.size:
@@ -99,11 +104,13 @@ def _space(settings: Settings) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield ok("SSD space", free)
-    free = f"{size(hdd.free)} of {size(hdd.size)} free"
-    if hdd.free < hdd.size * _NEARLY_FULL:
-        yield warning("HDD space", free, "it is nearly full: copies that do not fit wait until there is space")
-    else:
-        yield ok("HDD space", free)
+    for path in settings.final_dest_base_hdd:
+        hdd = files.usage(os.fsencode(path))
+        free = f"{size(hdd.free)} of {size(hdd.size)} free on {path}"
+        if hdd.free < hdd.size * _NEARLY_FULL:
+            yield warning("HDD space", free, "it is nearly full: copies that do not fit wait until there is space")
+        else:
+            yield ok("HDD space", free)
 
 
 def state(settings: Settings) -> Iterator[Finding]:

@@ -80,7 +80,7 @@ def _session(client: "RTorrent", torrents: list["Torrent"]) -> Iterator[Finding]
 
 def _paths(torrents: list["Torrent"], settings: Settings) -> Finding:
     """Look whether rTorrent's paths are ours: in containers they may not be."""
-    roots = [os.fsencode(path) for path in (settings.download_path_ssd, settings.final_dest_base_hdd)]
+    roots = [os.fsencode(path) for path in (settings.download_path_ssd, *settings.final_dest_base_hdd)]
     finished = [torrent for torrent in torrents if torrent.complete and not torrent.meta]
     ours = [torrent for torrent in finished if any(inside(torrent.directory, root) for root in roots)]
     if finished and not ours:

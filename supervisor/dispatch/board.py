@@ -128,6 +128,13 @@ class Board:
         """Return the notices of all torrents that somebody still has to be given, as they are staged or stand."""
         return [notice for notice in (self.notices | self._told).values() if notice.state is not Telling.SENT]
 
+    def underway(self) -> Iterator[Job]:
+        """Return the jobs that are living and do not rest on both disks, as they are staged or stand."""
+        yield from self._jobs.values()
+        for job_hash, job in self.moving.items():
+            if job_hash not in self._jobs:
+                yield job
+
     def relocating(self) -> Iterator[Job]:
         """Return the jobs whose relocation has begun, as they are staged or stand."""
         for job_hash in self._relocating | self._jobs.keys():

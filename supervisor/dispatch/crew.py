@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from supervisor.messages import Phase, Progress, Task
+from supervisor.messages import Copy, Phase, Progress, Task
 from supervisor.observation.snapshot import Worker
 
 COPIER, SPACE, NOTIFIER = "copier", "space", "notifier"  # the roles; a worker's name is its role, or begins with it
@@ -89,6 +89,14 @@ class Crew:
     def tasks(self) -> dict[str, Task]:
         """Return who has what."""
         return {worker: member.task for worker, member in self._members.items() if member.task is not None}
+
+    def written(self) -> dict[str, int]:
+        """Return for each torrent that is being copied the bytes that need no more room on the HDD."""
+        return {
+            member.task.hash: member.done if member.phase is Phase.COPY else member.total
+            for member in self._members.values()
+            if isinstance(member.task, Copy) and member.phase in (Phase.COPY, Phase.PROVE, Phase.PUBLISH)
+        }
 
     def outbox(self) -> list[tuple[str, Task]]:
         """Return what was assigned since the last call."""

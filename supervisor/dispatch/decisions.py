@@ -3,10 +3,10 @@
 Retry is decided here and nowhere else: a job that waits knows when it is due, and `resumed` says with what it goes on.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from supervisor.dispatch import destinations
 from supervisor.dispatch.planning import inside
 from supervisor.errors import Refused
 from supervisor.jobs import Job, Notice, Proof, State, Telling
@@ -45,11 +45,16 @@ def submitted(job: Job | None, job_hash: str, now: float) -> Job:
     return job.to(State.SUBMITTED, now, submitted=now, attempts=0, due=0.0, reason="", proof=Proof.NONE)
 
 
-def waiting(job: Job, failure: Failed, limits: Limits, now: float) -> Job:
-    """A step of the job failed. Return the job that waits for its next attempt, or has failed for good."""
+def waiting(job: Job, failure: Failed, limits: Limits, now: float, tries: int = 1) -> Job:
+    """A step of the job failed. Return the job that waits for its next attempt, or has failed for good.
+
+    One that the HDD has no room for, for so many `tries` in a row, waits ever longer, and never fails for it.
+    """
     attempts = job.attempts + failure.counts
     if failure.gone:
         return absent(job, limits, now)
+    if failure.lacking is not None:
+        return job.to(State.WAITING, now, due=now + delay(limits, tries), reason=failure.reason)
     if not failure.retry or attempts >= limits.attempts:
         return job.to(State.FAILED, now, attempts=attempts, reason=failure.reason)
     due = now + delay(limits, attempts)
@@ -136,10 +141,19 @@ def retried(job: Job, now: float) -> Job:
     return job
 
 
-def located(job: Job, torrent: "Torrent", ssd: bytes, hdd: bytes, limits: Limits, now: float) -> Job:
+def located(
+    job: Job,
+    torrent: "Torrent",
+    ssd: bytes,
+    hdds: Sequence[bytes],
+    destination_of: Callable[["Torrent"], bytes],
+    limits: Limits,
+    now: float,
+) -> Job:
     """RTorrent has the torrent. Return its job, still SUBMITTED and its destination decided, if it is to be copied now.
 
-    Or in another state. The destination is decided once, since Sonarr changes the label after its import.
+    Or in another state. The destination is decided once, by `destination_of`, since Sonarr changes the label after its
+    import. Raise NoRoom if it fits on no HDD now.
     """
     if torrent.meta or not (torrent.complete or torrent.hashing):
         reason = "still a magnet" if torrent.meta else f"not finished: {torrent.left_bytes} bytes are missing"
@@ -148,7 +162,7 @@ def located(job: Job, torrent: "Torrent", ssd: bytes, hdd: bytes, limits: Limits
         return waiting(job, Failed("rTorrent is checking it", retry=True, counts=False), limits, now)
     if job.source and torrent.directory == job.destination:
         return job  # switched by an earlier run: the copy is proven again where it stands, then the SSD is cleared
-    if inside(torrent.directory, hdd):
+    if any(inside(torrent.directory, hdd) for hdd in hdds):
         if job.source:
             where = torrent.directory.decode(errors="replace")
             return job.to(State.FAILED, now, reason=f"somebody else moved it, to {where}; nothing was removed")
@@ -157,16 +171,16 @@ def located(job: Job, torrent: "Torrent", ssd: bytes, hdd: bytes, limits: Limits
         reason = f"its data is in {torrent.directory.decode(errors='replace')}, outside DOWNLOAD_PATH_SSD"
         return job.to(State.FAILED, now, reason=reason)
     destination = job.destination
-    if not destination:
-        root = torrent.directory.rpartition(b"/")[2] if torrent.multi else b""
+    decided = any(inside(destination, hdd) for hdd in hdds)  # not on a disk that is no longer configured
+    if not decided:
         try:
-            destination = destinations.decide(hdd, torrent.label, torrent.multi, root)
+            destination = destination_of(torrent)
         except Refused as error:
             return job.to(State.FAILED, now, reason=str(error))
     return replace(
         job,
         name=torrent.name,
-        label=job.label if job.destination else torrent.label,
+        label=job.label if decided else torrent.label,
         size=torrent.size,
         multi=torrent.multi,
         source=torrent.directory,

@@ -3,8 +3,10 @@
 import contextlib
 import logging
 import os
+from collections.abc import Iterator
 
 from supervisor.adapters import files, mounts
+from supervisor.dispatch.destinations import root_of
 from supervisor.journal import Journal
 from supervisor.messages import Place
 from supervisor.observation.snapshot import Disk
@@ -19,25 +21,41 @@ class Disks:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._roots: list[bytes] = []
-        self.ssd = self.hdd = Place(b"", "")
-        self.seen: tuple[Disk, ...] = ()  # the SSD first
+        self.ssd = Place(b"", "")
+        self.hdds: tuple[Place, ...] = ()  # as the settings list them
+        self.seen: tuple[Disk, ...] = ()  # the SSD first, then the HDDs
 
     @property
     def usable(self) -> bool:
-        """Whether all are there and are the ones they were."""
-        return bool(self.seen) and all(disk.trusted for disk in self.seen)
+        """Whether the SSD and at least one HDD are there, and are the ones they were."""
+        return any(disk.trusted for disk in self.seen[1:]) and self.seen[0].trusted
+
+    def hdd_of(self, path: bytes) -> Place | None:
+        """Return the HDD that a path is on; None if it is on none that is configured."""
+        root = root_of(path, [place.path for place in self.hdds])
+        return next((place for place in self.hdds if place.path == root), None)
+
+    def serves(self, destination: bytes) -> bool:
+        """Say whether the SSD is there, and the HDD that a destination is on."""
+        hdd = self.hdd_of(destination)
+        return self.usable and any(place is hdd and disk.trusted for place, disk in self.measured())
+
+    def measured(self) -> Iterator[tuple[Place, Disk]]:
+        """Return each HDD and what was found there."""
+        return zip(self.hdds, self.seen[1:], strict=True)
 
     def look(self, settings: Settings) -> Disk:
         """Measure them; return the SSD."""
-        self._roots = [os.fsencode(root) for root in (settings.download_path_ssd, settings.final_dest_base_hdd)]
+        self._roots = [os.fsencode(root) for root in (settings.download_path_ssd, *settings.final_dest_base_hdd)]
         self.ssd, ssd = self._measure("ssd", settings.download_path_ssd)
-        self.hdd, hdd = self._measure("hdd", settings.final_dest_base_hdd)
-        self.seen = (ssd, hdd)
+        found = [self._measure("hdd", root) for root in settings.final_dest_base_hdd]
+        self.hdds = tuple(place for place, _ in found)
+        self.seen = (ssd, *(disk for _, disk in found))
         return ssd
 
     def trust(self) -> None:
         """A person says that what is mounted now is right. Raise JournalUnwritable."""
-        for place in (self.ssd, self.hdd):
+        for place in (self.ssd, *self.hdds):
             with contextlib.suppress(OSError):  # what is not there now is not trusted
                 self._journal.trust(place.path, mounts.identity(place.path))
 

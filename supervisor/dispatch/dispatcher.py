@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from supervisor.dispatch import decisions, planning
 from supervisor.dispatch.board import Board
@@ -16,7 +17,9 @@ from supervisor.dispatch.decisions import Limits
 from supervisor.dispatch.desk import Desk
 from supervisor.dispatch.inquirer import Answer, Call, Located, Surveyed, Unlisted, Unusable
 from supervisor.dispatch.relief import Relief
-from supervisor.dispatch.scheduler import Scheduler
+from supervisor.dispatch.room import Room
+from supervisor.dispatch.scheduler import Ready, Scheduler
+from supervisor.errors import NoRoom
 from supervisor.jobs import Job, Proof, State
 from supervisor.messages import (
     Copied,
@@ -38,6 +41,8 @@ from supervisor.notifiers import table
 from supervisor.observation.metrics import Metrics
 from supervisor.settings import Settings
 
+if TYPE_CHECKING:
+    from supervisor.adapters.rtorrent import Torrent
 log = logging.getLogger(__name__)
 
 
@@ -67,6 +72,7 @@ class Dispatcher:
         self.settings = settings
         self.draining = False
         self.desk = Desk(board, crew, relief, metrics)
+        self.room = Room(board, crew, relief.disks)
         self.scheduler = Scheduler(board, crew, relief, metrics)
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
 
@@ -94,6 +100,8 @@ class Dispatcher:
                 self._take(message, now)
             if now >= self._relief.next_look:
                 self._relief.look(now, self.settings)
+                for job in self.room.returned(self.settings):
+                    self._board.put(decisions.resumed(job, now), now, "there may be room for it again")
             if not self.draining:
                 self.scheduler.schedule(now, self.settings)
             self._board.commit()
@@ -167,18 +175,32 @@ class Dispatcher:
         self._board.then(partial(self._metrics.attempt, "locate"))
         match answer:
             case Located(_, torrent):
-                roots = self._relief.disks.ssd.path, self._relief.disks.hdd.path
-                located = decisions.located(job, torrent, *roots, self._limits, now)
-                if located.state is State.SUBMITTED:
-                    where = located.destination.decode(errors="replace")
-                    self._board.put(located, now, f"{located.size} bytes, to be copied to {where}")
-                    self.scheduler.ready[job.hash] = torrent.directory == located.destination
-                else:
-                    self._board.put(located, now)
+                self._located(job, torrent, now)
             case Unlisted():
                 self._board.put(decisions.absent(job, self._limits, now), now)
             case Unusable(_, reason):
                 self._fail(job, "locate", Failed(reason, retry=True), now)
+
+    def _located(self, job: Job, torrent: "Torrent", now: float) -> None:
+        disks = self._relief.disks
+        hdds = [place.path for place in disks.hdds]
+
+        def destination_of(torrent: "Torrent") -> bytes:
+            return self.room.destination(torrent, self.settings, now)
+
+        try:
+            located = decisions.located(job, torrent, disks.ssd.path, hdds, destination_of, self._limits, now)
+        except NoRoom as error:
+            self._fail(job, "locate", Failed(str(error), retry=True, counts=False, lacking=error.lacking), now)
+            return
+        if located.state is State.SUBMITTED:
+            where = located.destination.decode(errors="replace")
+            self._board.put(located, now, f"{located.size} bytes, to be copied to {where}")
+            hdd = disks.hdd_of(located.destination)
+            if hdd is not None:
+                self.scheduler.ready[job.hash] = Ready(hdd.path, torrent.directory == located.destination)
+        else:
+            self._board.put(located, now)
 
     def _done(self, task: Task | None, result: Result, now: float) -> None:
         job = self._board.get(task.hash) if task is not None else None
@@ -217,6 +239,7 @@ class Dispatcher:
             self._board.put_notice(notice)
         self._settle(copied, now)
         self._board.then(partial(self._metrics.copied, result))
+        self.room.forget(job.hash)
         self._relief.soon()
 
     def _told(self, task: Notify, job: Job, failure: Failed | None, now: float) -> None:
@@ -236,7 +259,7 @@ class Dispatcher:
 
     def _fail(self, job: Job, step: str, failure: Failed, now: float) -> None:
         """Stage what a failed step makes of its job, and count it."""
-        if self._relief.disks_changed(now, self.settings):
+        if self._relief.disks_changed(job.destination, now, self.settings):
             failure = replace(failure, retry=True, counts=False)  # it goes on once the right disk is mounted again
         if self.draining and not failure.counts and job.state is State.COPYING:
             self._board.put(job.to(State.SUBMITTED, now), now, "stopped at a safe point")
@@ -244,7 +267,9 @@ class Dispatcher:
         if step == "prove":
             next_job = decisions.disproven(job, failure, self._limits, now)
         else:
-            next_job = decisions.waiting(job, failure, self._limits, now)
+            lacking = failure.lacking
+            tries = 1 if lacking is None else self.room.lacks(job, lacking, self.settings)
+            next_job = decisions.waiting(job, failure, self._limits, now, tries)
         self._board.put(next_job, now)
         self._board.then(
             partial(

@@ -66,10 +66,10 @@ class Relief:
         elif self.disks.usable and not self._steps:
             self._survey()
 
-    def disks_changed(self, now: float, settings: Settings) -> bool:
-        """Something failed. Return whether a disk is away, or another one is mounted in its place."""
+    def disks_changed(self, destination: bytes, now: float, settings: Settings) -> bool:
+        """A step towards a destination failed. Return whether its disk is away, or another one is in its place."""
         self.look(now, settings)
-        return not self.disks.usable
+        return not (self.disks.serves(destination) if destination else self.disks.usable)
 
     def soon(self, *, anyway: bool = False) -> None:
         """Something changed that may help: measure at the next opportunity, if the SSD is low or anyway."""

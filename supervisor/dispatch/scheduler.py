@@ -2,6 +2,8 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Container
+from dataclasses import dataclass
 from functools import partial
 
 from supervisor.adapters import files
@@ -11,108 +13,126 @@ from supervisor.dispatch.crew import COPIER, NOTIFIER, SPACE, Crew
 from supervisor.dispatch.inquirer import metainfo_path
 from supervisor.dispatch.relief import Relief
 from supervisor.jobs import Job, Proof, State
-from supervisor.messages import Copy, Prove, Relocate
+from supervisor.messages import Copy, Place, Prove, Relocate
 from supervisor.notifiers import table
 from supervisor.observation.metrics import Metrics
 from supervisor.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A torrent that can be copied."""
+
+    hdd: bytes  # the root of its destination
+    switched: bool  # rTorrent has been switched to the HDD copy already, which is only to be proven
 
 
 class Scheduler:
     """Stages one task for every idle worker that has something to do."""
 
     def __init__(self, board: Board, crew: Crew, relief: Relief, metrics: Metrics) -> None:
-        # Hashes that rTorrent has confirmed and that wait for a copy worker; True: it has been switched to the HDD copy
-        # already, which is only to be proven.
-        self.ready: dict[str, bool] = {}
+        self.ready: dict[str, Ready] = {}  # hashes that rTorrent has confirmed and that wait for a copy worker
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
+        self._disks = relief.disks
         self._tokens = itertools.count(1)
-        self._held_by_device = False
+        self._busy_hdds: frozenset[bytes] = frozenset()  # those that keep a free copy worker waiting
 
     @property
     def waiting_for_device(self) -> int:
         """How many torrents could be copied but for the writers that their device has already."""
-        return len(self.ready) if self._held_by_device else 0
+        return sum(ready.hdd in self._busy_hdds for ready in self.ready.values()) if self._busy_hdds else 0
 
     def schedule(self, now: float, settings: Settings) -> None:
         """Given the time and the settings, assign what can be done now."""
         for job in self._board.due(now):
             self._board.put(decisions.resumed(job, now), now, "tried again")
-        if self._relief.disks.usable:
+        if self._disks.usable:
             self._copies(now, settings)
             self._relocations(now, settings)
         self._notices(now, settings)
 
     def _copies(self, now: float, settings: Settings) -> None:
-        writing = Counter(
-            _device(task.hdd.path) for task in self._crew.tasks().values() if isinstance(task, Copy | Prove)
-        )
-        device = _device(self._relief.disks.hdd.path)
-        self._held_by_device = False
+        devices = {place.path: _device(place.path) for place, disk in self._disks.measured() if disk.trusted}
+        tasks = self._crew.tasks().values()
+        writing = Counter(_device(task.hdd.path) for task in tasks if isinstance(task, Copy | Prove))
+        self._busy_hdds = frozenset()
         for worker in list(self._crew.idle(COPIER)):
-            self._held_by_device = writing[device] >= settings.writers_per_device
-            if self._held_by_device:
-                return
-            task = self._next_proof(settings) or self._next_copy(now, settings) or self._late_proof(now, settings)
+            free = {hdd for hdd, device in devices.items() if writing[device] < settings.writers_per_device}
+            task = None
+            if free:
+                task = (
+                    self._next_proof(free, settings)
+                    or self._next_copy(free, now, settings)
+                    or self._late_proof(free, now, settings)
+                )
             if task is None:
+                self._busy_hdds = frozenset(devices.keys() - free)
                 return
             self._crew.assign(worker, task, now)
             self._metrics.attempt("copy" if isinstance(task, Copy) else "prove")
-            writing[device] += 1
+            writing[devices[task.hdd.path]] += 1
 
-    def _next_proof(self, settings: Settings) -> Prove | None:
+    def _next_proof(self, free: Container[bytes], settings: Settings) -> Prove | None:
         for job_hash in self._relief.to_prove:
-            if self._busy(job_hash):
+            job = self._board.get(job_hash)
+            hdd = self._disks.hdd_of(job.destination) if job is not None else None
+            if self._busy(job_hash) or (hdd is not None and hdd.path not in free):
                 continue
             self._board.then(partial(self._relief.to_prove.pop, job_hash, None))
-            job = self._board.get(job_hash)
-            if job is not None and job.proof is not Proof.NONE:
-                return self._prove(job, settings)
+            if job is not None and hdd is not None and job.proof is not Proof.NONE:
+                return self._prove(job, hdd, settings)
         return None
 
-    def _late_proof(self, now: float, settings: Settings) -> Prove | None:
+    def _late_proof(self, free: Container[bytes], now: float, settings: Settings) -> Prove | None:
         """Nobody waits for the disk: read back what was published without."""
         if settings.verification_enabled and settings.proof == "before-removal":
             for job_hash in self._board.unproven:
                 job = self._board.get(job_hash)
                 if job is None or job.proof is not Proof.SOURCE:  # as it is staged, not as it stands
                     continue
-                if job.due <= now and not self._busy(job_hash):
-                    return self._prove(job, settings)
+                hdd = self._disks.hdd_of(job.destination)
+                if hdd is not None and hdd.path in free and job.due <= now and not self._busy(job_hash):
+                    return self._prove(job, hdd, settings)
         return None
 
-    def _next_copy(self, now: float, settings: Settings) -> Copy | Prove | None:
+    def _next_copy(self, free: Container[bytes], now: float, settings: Settings) -> Copy | Prove | None:
         urgent = (job_hash for job_hash in self._relief.urgent if job_hash in self.ready)
         for job_hash in itertools.chain(urgent, self.ready):
+            ready = self.ready[job_hash]
+            if ready.hdd not in free:
+                continue
             if self._busy(job_hash):  # the copy before was cancelled, and is still being stopped
                 continue
             self._board.then(partial(self.ready.pop, job_hash, None))
             job = self._board.get(job_hash)
-            if job is None or job.state is not State.SUBMITTED:
+            hdd = self._disks.hdd_of(ready.hdd)
+            if job is None or job.state is not State.SUBMITTED or hdd is None:
                 continue
             self._board.put(job.to(State.COPYING, now), now, f"attempt {job.attempts + 1}")
-            if self.ready[job_hash]:
-                return self._prove(job, settings)
+            if ready.switched:
+                return self._prove(job, hdd, settings)
             return Copy(
                 next(self._tokens),
                 job.hash,
                 metainfo_path(settings.state_dir, job.hash),
                 job.source,
                 job.destination,
-                self._relief.disks.ssd,
-                self._relief.disks.hdd,
+                self._disks.ssd,
+                hdd,
                 settings.verification_enabled and settings.proof == "before-publish",
                 *_pace(settings),
             )
         return None
 
-    def _prove(self, job: Job, settings: Settings) -> Prove:
+    def _prove(self, job: Job, hdd: Place, settings: Settings) -> Prove:
         path = metainfo_path(settings.state_dir, job.hash)
-        return Prove(next(self._tokens), job.hash, path, job.destination, self._relief.disks.hdd, *_pace(settings))
+        return Prove(next(self._tokens), job.hash, path, job.destination, hdd, *_pace(settings))
 
     def _relocations(self, now: float, settings: Settings) -> None:
         for worker in list(self._crew.idle(SPACE)):
             job = self._next_relocation(now)
-            if job is None:
+            hdd = self._disks.hdd_of(job.destination) if job is not None else None
+            if job is None or hdd is None:
                 return
             task = Relocate(
                 next(self._tokens),
@@ -120,8 +140,8 @@ class Scheduler:
                 metainfo_path(settings.state_dir, job.hash),
                 job.source,
                 job.destination,
-                self._relief.disks.ssd,
-                self._relief.disks.hdd,
+                self._disks.ssd,
+                hdd,
                 settings.scgi_url,
                 settings.rpc_timeout,
             )
@@ -130,11 +150,11 @@ class Scheduler:
 
     def _next_relocation(self, now: float) -> Job | None:
         for begun in self._board.relocating():  # one that was begun comes first
-            if not self._busy(begun.hash):
+            if not self._busy(begun.hash) and self._disks.serves(begun.destination):
                 return begun
         while (following := self._relief.next(self._busy)) is not None:
             job = self._board.get(following)
-            if job is None or job.state not in (State.COPIED, State.CACHED):
+            if job is None or job.state not in (State.COPIED, State.CACHED) or not self._disks.serves(job.destination):
                 continue
             if job.proof is not Proof.READ_BACK:
                 self._relief.to_prove[following] = None

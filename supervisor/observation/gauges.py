@@ -10,10 +10,9 @@ from supervisor.dispatch.crew import COPIER, NOTIFIER, SPACE
 from supervisor.dispatch.planning import Action
 from supervisor.jobs import State
 from supervisor.messages import Phase
-from supervisor.observation.snapshot import Snapshot
+from supervisor.observation.snapshot import Disk, Snapshot
 
 ROLES = (COPIER, SPACE, NOTIFIER)
-DISKS = ("ssd", "hdd")
 
 Samples = Iterable[tuple[tuple[str, ...], float]]  # label values, value
 
@@ -35,6 +34,12 @@ def _one(name: str, text: str, read: Callable[[Snapshot], float]) -> Reading:
 def _each(name: str, text: str, label: str, read: Callable[[Snapshot], dict[str, float]]) -> Reading:
     return Reading(
         name, text, (label,), lambda snapshot: [((value,), number) for value, number in read(snapshot).items()]
+    )
+
+
+def _disks(name: str, text: str, read: Callable[[Disk], float]) -> Reading:
+    return Reading(
+        name, text, ("disk", "path"), lambda snapshot: [((disk.role, disk.path), read(disk)) for disk in snapshot.disks]
     )
 
 
@@ -110,23 +115,20 @@ READINGS = (
         "phase",
         lambda s: _in_hand(s, done=True),
     ),
-    _each(
+    _disks(
         "disk_size_bytes",
         "Size of the file system of a configured root; 0: it cannot be measured.",
-        "disk",
-        lambda s: dict.fromkeys(DISKS, 0.0) | {disk.role: disk.size for disk in s.disks},
+        lambda disk: disk.size,
     ),
-    _each(
+    _disks(
         "disk_free_bytes",
         "Bytes the service may still write there.",
-        "disk",
-        lambda s: dict.fromkeys(DISKS, 0.0) | {disk.role: disk.free for disk in s.disks},
+        lambda disk: disk.free,
     ),
-    _each(
+    _disks(
         "disk_trusted",
         "1: the root is there, on the file system it was on when it was first used.",
-        "disk",
-        lambda s: dict.fromkeys(DISKS, 0.0) | {disk.role: disk.trusted for disk in s.disks},
+        lambda disk: disk.trusted,
     ),
     _one(
         "space_threshold_bytes", "With less than this free on the SSD, torrents are relocated.", lambda s: s.threshold

@@ -21,7 +21,7 @@ from supervisor import spool
 from supervisor.adapters import clock
 from supervisor.jobs import Proof
 from supervisor.messages import Copied, Proven, Relocated
-from supervisor.observation.gauges import DISKS, READINGS, ROLES
+from supervisor.observation.gauges import READINGS, ROLES
 from supervisor.observation.snapshot import Disk, RTorrent, Snapshot, Worker
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -274,7 +274,7 @@ def _at_zero(metric: _M, labels: Mapping[str, Iterable[str]]) -> _M:
 
 def reference() -> list[str]:
     """Return the lines of the table in `docs/metrics.md`."""
-    disks = tuple(Disk(role, "/", 0, 0, trusted=True) for role in DISKS)
+    disks = tuple(Disk(role, "/", 0, 0, trusted=True) for role in ("ssd", "hdd"))
     workers = (Worker("space", "space", os.getpid(), up=True, heard=0),)
     example = Snapshot(0, 0, 0, "", True, False, "", workers, disks, RTorrent(reachable=True, since=0))
     lines = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]

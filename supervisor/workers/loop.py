@@ -82,10 +82,12 @@ class Worker:
             return Failed(
                 str(error),
                 retry=isinstance(error, Retryable),
+                counts=error.lacking is None,
                 proof=error.proof,
                 rolled_back=error.rolled_back,
                 foreign=error.foreign,
                 configuration=error.configuration,
+                lacking=error.lacking,
             )
         except SeedcacheError as error:
             return Failed(str(error), retry=False)

@@ -52,13 +52,17 @@ class Questions:
 class Office:
     """Opened again on the same directory it is the supervisor after a restart."""
 
-    def __init__(self, home: Path, **settings: Any) -> None:
+    def __init__(self, home: Path, *, hdds: int = 1, **settings: Any) -> None:
         self.ssd, self.hdd = home / "ssd", home / "hdd"
-        for directory in (self.ssd, self.hdd):
+        self.hdds = (self.hdd, *(home / f"hdd{number}" for number in range(2, hdds + 1)))
+        for directory in (self.ssd, *self.hdds):
             directory.mkdir(exist_ok=True)
         values = {"scgi_url": "/rpc", "disk_space_threshold_gb": 0.0, "space_check_interval": 30.0} | settings
         self.settings = Settings(
-            download_path_ssd=str(self.ssd), final_dest_base_hdd=str(self.hdd), state_dir=str(home), **values
+            download_path_ssd=str(self.ssd),
+            final_dest_base_hdd=tuple(map(str, self.hdds)),
+            state_dir=str(home),
+            **values,
         )
         self.journal = Journal(os.path.join(home, "journal.sqlite"))
         self.questions = Questions()

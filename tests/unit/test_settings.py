@@ -40,7 +40,7 @@ def problems(config: str | None = None, **environ: str) -> list[str]:
 
 def test_the_three_required_settings_are_enough_and_the_rest_has_defaults():
     loaded = settings.load(None, REQUIRED)
-    assert (loaded.download_path_ssd, loaded.final_dest_base_hdd) == ("/srv/ssd", "/srv/hdd")
+    assert (loaded.download_path_ssd, loaded.final_dest_base_hdd) == ("/srv/ssd", ("/srv/hdd",))
     assert (loaded.max_concurrent_processes, loaded.copy_retry_attempts) == (2, 3)
     assert loaded.verification_enabled is True
     assert loaded.disk_space_threshold_bytes == 100 * 1024**3
@@ -242,7 +242,7 @@ def test_roots_that_are_the_same_or_inside_each_other_are_refused(ssd, hdd):
 
 def test_roots_are_compared_by_component_so_ssd_is_no_prefix_of_ssd2():
     loaded = settings.load(None, REQUIRED | {"DOWNLOAD_PATH_SSD": "/ssd", "FINAL_DEST_BASE_HDD": "/ssd2"})
-    assert loaded.final_dest_base_hdd == "/ssd2"
+    assert loaded.final_dest_base_hdd == ("/ssd2",)
 
 
 def test_roots_are_compared_after_their_symlinks_are_resolved(tmp_path):
@@ -321,7 +321,7 @@ def test_settings_survive_the_way_to_another_process_and_are_compared_by_value_a
 
 
 def test_the_lock_directory_is_below_the_state_directory_unless_it_is_named():
-    made = Settings(download_path_ssd="/s", final_dest_base_hdd="/h", scgi_url="/x", state_dir="/state")
+    made = Settings(download_path_ssd="/s", final_dest_base_hdd=("/h",), scgi_url="/x", state_dir="/state")
     assert made.lock_dir == "/state/locks"
 
 

@@ -17,7 +17,7 @@ LINE = 'method.set_key = event.download.finished, seedcache, "execute.nothrow.bg
 
 
 def settings(state_dir="/var/lib/x"):
-    return Settings(download_path_ssd="/ssd", final_dest_base_hdd="/hdd", scgi_url="/rpc", state_dir=str(state_dir))
+    return Settings(download_path_ssd="/ssd", final_dest_base_hdd=("/hdd",), scgi_url="/rpc", state_dir=str(state_dir))
 
 
 # -- the line ----------------------------------------------------------------------------------------------------------

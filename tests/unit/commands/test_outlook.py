@@ -54,7 +54,7 @@ def torrent(number, directory, **changes):
 def settings(tmp_path):
     (tmp_path / "ssd").mkdir()
     return Settings(
-        download_path_ssd=str(tmp_path / "ssd"), final_dest_base_hdd="/hdd", scgi_url="/rpc", state_dir=str(tmp_path)
+        download_path_ssd=str(tmp_path / "ssd"), final_dest_base_hdd=("/hdd",), scgi_url="/rpc", state_dir=str(tmp_path)
     )
 
 

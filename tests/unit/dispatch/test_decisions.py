@@ -1,11 +1,13 @@
 """What becomes of a job when something happens to it."""
 
 from dataclasses import dataclass, replace
+from datetime import date
 
 import pytest
 
-from supervisor.dispatch import decisions
+from supervisor.dispatch import decisions, destinations
 from supervisor.dispatch.decisions import Limits
+from supervisor.dispatch.destinations import Root, Rules
 from supervisor.jobs import Job, Notice, Proof, State, Telling
 from supervisor.messages import Copied, Failed
 
@@ -24,6 +26,7 @@ class Seen:
     multi: bool = True
     size: int = 100
     label: str = "tv"
+    tracker: str = ""
     finished: float = 50.0
     complete: bool = True
     hashing: int = 0
@@ -36,7 +39,12 @@ def job(state=State.SUBMITTED, **changes):
 
 
 def locate(job, **seen):
-    return decisions.located(job, Seen(**seen), SSD, HDD, LIMITS, 9.0)
+    return decisions.located(job, Seen(**seen), SSD, [HDD, b"/hdd2"], placed, LIMITS, 9.0)
+
+
+def placed(torrent):
+    """Where a new copy goes."""
+    return destinations.decide(torrent, date(2024, 5, 1), Rules("{label}"), [Root(HDD, 1000.0)], lambda _path: False)
 
 
 def test_a_first_submission_makes_a_job():
@@ -71,6 +79,22 @@ def test_the_destination_is_decided_by_the_label():
 def test_the_destination_is_decided_once():
     decided = locate(job())
     assert locate(decided, label="tv-imported").destination == decided.destination
+
+
+def test_one_that_was_to_go_to_a_disk_that_is_no_longer_configured_is_decided_anew():
+    elsewhere = locate(job(source=b"/ssd/Show", destination=b"/old/tv/Show", label="films"))
+    assert (elsewhere.destination, elsewhere.label) == (b"/hdd/tv/Show", "tv")
+
+
+def test_data_on_any_of_the_hdds_needs_no_copy():
+    assert locate(job(), directory=b"/hdd2/tv/Show").state is State.RELOCATED
+
+
+def test_one_without_room_waits_ever_longer_and_never_fails_for_it():
+    full = Failed("full", retry=True, counts=False, lacking=7)
+    waits = [decisions.waiting(job(State.COPYING, attempts=2), full, LIMITS, 0.0, tries) for tries in (1, 2, 3, 99)]
+    assert {(waiting.state, waiting.attempts, waiting.reason) for waiting in waits} == {(State.WAITING, 2, "full")}
+    assert [waiting.due for waiting in waits] == [10.0, 20.0, 40.0, 900.0]
 
 
 def test_the_raw_name_is_kept_to_the_last_space():

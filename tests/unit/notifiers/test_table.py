@@ -9,7 +9,7 @@ HASH = "A" * 40
 
 
 def settings(**changes: object) -> Settings:
-    fields = {"download_path_ssd": "/ssd", "final_dest_base_hdd": "/hdd", "scgi_url": "/rpc"}
+    fields = {"download_path_ssd": "/ssd", "final_dest_base_hdd": ("/hdd",), "scgi_url": "/rpc"}
     services = {"sonarr_url": "http://s", "sonarr_api_key": "ks", "radarr_url": "http://r", "radarr_api_key": "kr"}
     return Settings(**fields | services | changes)
 

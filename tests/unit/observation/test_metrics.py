@@ -28,7 +28,11 @@ BUSY = replace(
         Worker("copier-2", "copier", 0, up=False, heard=80.0),
         Worker("space", "space", 2**22 + 1, up=True, heard=70.0),  # above pid_max: a process that is gone
     ),
-    disks=(Disk("ssd", "/ssd", 1000, 10, trusted=True), Disk("hdd", "/hdd", 5000, 20, trusted=False)),
+    disks=(
+        Disk("ssd", "/ssd", 1000, 10, trusted=True),
+        Disk("hdd", "/hdd", 5000, 20, trusted=False),
+        Disk("hdd", "/hdd2", 7000, 30, trusted=True),
+    ),
     rtorrent=RTorrent(reachable=True, since=60.0, back_off=8.0),
     jobs={"cached": 7},
     oldest={"cached": 40.0},
@@ -139,9 +143,13 @@ def test_a_snapshot_is_read_when_it_is_asked_for():
     assert found["seedcache_queue_oldest_timestamp_seconds"] == 20
     assert found['seedcache_jobs{state="cached"}'] == 7
     assert found['seedcache_oldest_job_timestamp_seconds{state="cached"}'] == 40
-    assert found['seedcache_disk_size_bytes{disk="ssd"}'] == 1000
-    assert found['seedcache_disk_free_bytes{disk="hdd"}'] == 20
-    assert (found['seedcache_disk_trusted{disk="ssd"}'], found['seedcache_disk_trusted{disk="hdd"}']) == (1, 0)
+    assert found['seedcache_disk_size_bytes{disk="ssd",path="/ssd"}'] == 1000
+    assert found['seedcache_disk_free_bytes{disk="hdd",path="/hdd"}'] == 20
+    assert (
+        found['seedcache_disk_trusted{disk="ssd",path="/ssd"}'],
+        found['seedcache_disk_trusted{disk="hdd",path="/hdd"}'],
+    ) == (1, 0)
+    assert found['seedcache_disk_free_bytes{disk="hdd",path="/hdd2"}'] == 30
     assert found['seedcache_notices{state="failed"}'] == 1
     assert (found["seedcache_spool_entries"], found["seedcache_at_risk_bytes"]) == (4, 55)
     assert (found["seedcache_space_low"], found["seedcache_space_threshold_bytes"]) == (1, 500)
@@ -187,8 +195,6 @@ def test_every_known_label_set_is_there_at_zero_from_the_first_scrape():
         assert found[f'seedcache_worker_restarts_total{{role="{role}"}}'] == 0
     for state in State:
         assert found[f'seedcache_jobs{{state="{state}"}}'] == 0
-    for disk in ("ssd", "hdd"):
-        assert found[f'seedcache_disk_free_bytes{{disk="{disk}"}}'] == 0
     for phase in Phase:
         assert (f'seedcache_in_hand_bytes{{phase="{phase}"}}' in found) == (phase is not Phase.NOTIFY)
 
