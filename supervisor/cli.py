@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
 
+    from supervisor.commands.asking import Request
+    from supervisor.commands.waiting import OneTorrent, SpacePass
     from supervisor.settings import Settings
 
 
@@ -107,64 +109,67 @@ def _now() -> float:
     return clock.now()
 
 
-def _ask(state_dir: str, subject: str, event: str, asked: str) -> int:
-    """Put a request into the spool, and say whether anybody is there to do it."""
-    from supervisor import spool
-    from supervisor.commands.reader import daemon
-    from supervisor.errors import SeedcacheError
+def _answer(request: "Request") -> int:
+    """Say whether anybody is there to do what was asked for."""
+    return _print(request.lines)
 
+
+def _await(request: "Request", wait: "type[OneTorrent | SpacePass]") -> int:
+    """Show how what was asked for gets on until it has ended; leaving earlier changes nothing about it."""
+    from supervisor.commands import waiting
+    from supervisor.errors import Exit
+
+    _answer(request)
+    if not request.running:
+        return Exit.DONE
+    sys.stdout.flush()
     try:
-        spool.write(state_dir, subject, event)
-    except OSError as error:
-        place = spool.directory(state_dir)
-        raise SeedcacheError(
-            f"cannot create a file in '{place}': {error.strerror}. Has `seedcache run` been started once, is STATE_DIR "
-            f"right, and may this user write there?"
-        ) from error
-    running = daemon(state_dir, _now()).running
-    return _print(
-        [
-            f"asked: {asked}",
-            "seedcache is running and sees to it" if running else "it will be done when `seedcache run` starts",
-        ]
-    )
+        if _on_terminal():
+            from supervisor.commands import watching
+
+            return watching.progress(wait(request))
+        return waiting.follow(wait(request), waiting.plainly(lambda line: _print([line]) or sys.stdout.flush()))
+    except KeyboardInterrupt:
+        print("no longer waiting; seedcache goes on with it, `seedcache status --watch` shows how", file=sys.stderr)
+        raise
 
 
-def _ask_for_one(options: "Namespace") -> int:
-    """Ask for something to be done to one torrent, unless its state rules it out."""
-    from supervisor.commands.reader import Reader
-    from supervisor.errors import SeedcacheError
-    from supervisor.jobs import ON_HDD, State, Telling
-
-    event: str = options.event
-    state_dir = _state_dir(options)
-    journal = Reader(state_dir)
-    job_hash = journal.full_hash(options.hash)
-    job = journal.job(job_hash)
-    untold = any(notice.state is not Telling.SENT for notice in journal.notices(job_hash=job_hash))
-    journal.close()
-    possible = {
-        "retry": set(State) if untold else {State.WAITING, State.FAILED, State.CANCELLED, State.GONE},
-        "relocate": {State.COPIED, State.NOTIFIED, State.CACHED},
-        "verify": ON_HDD,
-        "cancel": {State.SUBMITTED, State.COPYING, State.WAITING, State.FAILED},
-    }[event]
-    if job is not None and job.state not in possible:
-        raise SeedcacheError(
-            f"{job_hash} is {job.state}: {event} is for a torrent that is {', '.join(sorted(possible))}. "
-            f"`seedcache explain {job_hash[:8]}` says more"
-        )
-    name = job.name if job else "not in the journal yet"
-    return _ask(state_dir, job_hash, event, f"{event} {job_hash} {name}")
-
-
-def _ask_for_all(options: "Namespace") -> int:
-    from supervisor.spool import ALL
-
-    return _ask(_state_dir(options), ALL, options.event, options.asked)
+def _on_terminal() -> bool:
+    """Return whether a person sees the output on a terminal that can do more than print lines."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
 
 
 # -- the commands, each named by `arguments` ----------------------------------------------------------------------
+
+
+def _ask_for_one(options: "Namespace") -> int:
+    from supervisor.commands import asking
+
+    follow = options.event in ("verify", "relocate") and not options.no_wait
+    request = asking.ask_for_one(_state_dir(options), options.hash, options.event, _now(), follow=follow)
+    if not follow:
+        return _answer(request)
+    from supervisor.commands.waiting import OneTorrent
+
+    return _await(request, OneTorrent)
+
+
+def _ask_for_all(options: "Namespace") -> int:
+    from supervisor.commands import asking
+
+    return _answer(asking.ask(_state_dir(options), "all", options.event, options.asked, _now()))
+
+
+def _space_run(options: "Namespace") -> int:
+    from supervisor.commands import asking
+
+    what, follow = "the space is looked at now", not options.no_wait
+    request = asking.ask(_state_dir(options), "all", "space", what, _now(), follow=follow)
+    if not follow:
+        return _answer(request)
+    from supervisor.commands.waiting import SpacePass
+
+    return _await(request, SpacePass)
 
 
 def _submit(options: "Namespace") -> int:
@@ -188,17 +193,20 @@ def _run(options: "Namespace") -> int:
 
 
 def _status(options: "Namespace") -> int:
-    from supervisor.commands import status
+    from supervisor.commands import plain, status
 
     state_dir = _state_dir(options)
-    if options.watch:
-        return status.watch(state_dir)
-    view = status.gather(state_dir, _now())
-    return _print_json(status.as_dict(view)) if options.json else _print(status.render(view))
+    if options.json:
+        return _print_json(status.as_dict(status.gather(state_dir, _now())))
+    if _on_terminal():
+        from supervisor.commands import watching
+
+        return watching.watch(state_dir) if options.watch else watching.show(status.gather(state_dir, _now()))
+    return plain.watch(state_dir) if options.watch else _print(plain.render(status.gather(state_dir, _now())))
 
 
 def _queue_list(options: "Namespace") -> int:
-    from supervisor.commands import status
+    from supervisor.commands import plain, status
     from supervisor.commands.reader import Reader
     from supervisor.jobs import State
 
@@ -208,7 +216,7 @@ def _queue_list(options: "Namespace") -> int:
     ]
     if options.json:
         return _print_json({"version": status.VERSION, "jobs": [status.job_as_dict(job) for job in jobs]})
-    return _print(status.queue(jobs, _now()))
+    return _print(plain.queue(jobs, _now()))
 
 
 def _space_plan(options: "Namespace") -> int:
@@ -240,7 +248,10 @@ def _check(options: "Namespace") -> int:
     from supervisor.commands import check
 
     if options.trust:
-        return _ask(_state_dir(options), "all", "trust", "the file systems that are mounted now are the right ones")
+        from supervisor.commands import asking
+
+        what = "the file systems that are mounted now are the right ones"
+        return _answer(asking.ask(_state_dir(options), "all", "trust", what, _now()))
     findings = []
     for finding in check.run(options.config, _environ(options), _now()):
         findings.append(finding)
@@ -285,6 +296,13 @@ def _config_show(options: "Namespace") -> int:
         return _print_json({"version": 1, "settings": shown})
     width = max(len(f"{entry.name} = {entry.value}") for entry in entries if len(entry.value) < 40)  # noqa: PLR2004
     return _print(f"{f'{entry.name} = {entry.value}':{width}}  # {entry.source}" for entry in entries)
+
+
+def _completion(options: "Namespace") -> int:
+    from supervisor.commands import completion
+
+    sys.stdout.write(completion.script(options.shell))
+    return 0
 
 
 if __name__ == "__main__":

@@ -134,10 +134,12 @@ class Journal:
         """Return the jobs that have not ended."""
         return self._jobs(f"WHERE state NOT IN ({_ENDED})")
 
-    def jobs(self, states: Iterable[State], limit: int = -1) -> Iterator[Job]:
-        """Given states, return their jobs, those that have been in theirs the longest first."""
+    def jobs(self, states: Iterable[State], limit: int = -1, *, newest: bool = False) -> Iterator[Job]:
+        """Given states, return their jobs, those that have been in theirs the longest (or the shortest) first."""
         wanted = list(states)
-        return self._jobs(f"WHERE state IN ({', '.join('?' * len(wanted))}) ORDER BY changed LIMIT ?", *wanted, limit)
+        order = "DESC" if newest else "ASC"
+        which = f"WHERE state IN ({', '.join('?' * len(wanted))}) ORDER BY changed {order} LIMIT ?"
+        return self._jobs(which, *wanted, limit)
 
     def _jobs(self, clause: str, *values: object) -> Iterator[Job]:
         for row in self._database.execute(f"SELECT {_JOB} FROM jobs {clause}", values):  # noqa: S608  (our own clauses)

@@ -1,4 +1,7 @@
-"""The grammar of the command line: every command with its options, its help and an example."""
+"""The grammar of the command line: every command with its options, its help and examples.
+
+Help, completion and the manual page are all made from this.
+"""
 
 import argparse
 from typing import Any
@@ -6,8 +9,15 @@ from typing import Any
 _DESCRIPTION = """\
 Moves finished torrents from the SSD to the HDD: copied, proven piece by piece, switched in rTorrent without a re-hash.
 The SSD data goes only when space runs low, and never before the copy is proven."""
+_FIRST = "check\nstatus --watch\nexplain 0123abcd"  # what to try first
 _CODES = "exit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 rTorrent unreachable, 5 busy"
 _HASH = "the info-hash: 40 hexadecimal digits, or the first few where they are unique"
+SHELLS = ("bash", "zsh", "fish")
+
+
+def _examples(lines: str) -> str:
+    each = [f"seedcache {line}" for line in lines.splitlines()]
+    return f"example: {each[0]}" if len(each) == 1 else "\n  ".join(["examples:", *each])
 
 
 def _common(default: str | None) -> argparse.ArgumentParser:
@@ -30,37 +40,45 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         "seedcache", description=_DESCRIPTION, parents=[_common(None)],
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"example: seedcache status\n{_CODES}",
+        epilog=f"{_examples(_FIRST)}\n\n{_CODES}",
     )  # fmt: skip
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     def command(group: Any, name: str, handler: str, text: str, example: str, **fixed: str) -> argparse.ArgumentParser:  # noqa: ANN401  (argparse has no public name for it)
         made: argparse.ArgumentParser = group.add_parser(
             name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[common],
-            epilog=f"example: seedcache {example}", formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=_examples(example), formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         made.set_defaults(handler=handler, **fixed)
         return made
 
     def group(name: str, text: str, example: str) -> Any:  # noqa: ANN401  (as above)
         made = commands.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"example: seedcache {example}"
-        )
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.",
+            epilog=_examples(example), formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
         return made.add_subparsers(metavar="COMMAND", required=True)
 
     def json(made: argparse.ArgumentParser) -> None:
-        made.add_argument("--json", action="store_true", help="for programs")
+        made.add_argument("--json", action="store_true", help="for programs: one JSON object with a version")
+
+    def wait(made: argparse.ArgumentParser) -> None:
+        made.add_argument("--no-wait", action="store_true", help="ask for it, and do not wait until it is done")
 
     def one(made: argparse.ArgumentParser) -> None:
         made.add_argument("hash", metavar="HASH", help=_HASH)
 
     made = command(commands, "submit", "submit", "hand in one torrent; the hook's way, by hand", f"submit {'0' * 40}")
-    made.add_argument("-e", "--event", choices=("finished", "inserted"), default="finished")
+    made.add_argument(
+        "-e", "--event", choices=("finished", "inserted"), default="finished",
+        help="what happened to it in rTorrent (default: finished)",
+    )  # fmt: skip
     made.add_argument("hash", metavar="HASH", help="the info-hash: 40 hexadecimal digits")
     command(
         commands, "run", "run", "supervise in the foreground until SIGTERM", "--config /etc/seedcache/settings.toml run"
     )
-    made = command(commands, "status", "status", "show workers, queue, disks and problems", "status --watch")
+    made = command(commands, "status", "status", "show workers, queue, disks and problems",
+                   "status\nstatus --watch\nstatus --json | jq .problems")  # fmt: skip
     json(made)
     made.add_argument("--watch", action="store_true", help="show it anew every second, until Ctrl-C")
 
@@ -101,36 +119,28 @@ def parser() -> argparse.ArgumentParser:
             space, "plan", "space_plan", "show what would leave the SSD, in which order, and what stays", "space plan"
         )
     )
-    command(
-        space, "run", "ask_for_all", "look at the space now, and relocate if it is low", "space run",
-        event="space", asked="the space is looked at now",
-    )  # fmt: skip
+    made = command(
+        space, "run", "space_run", "look at the space now, and relocate if it is low", "space run\nspace run --no-wait"
+    )
+    wait(made)
 
     made = command(
         commands, "explain", "explain", "say where a torrent stands, why, and what comes next", "explain 0123abcd"
     )
     one(made)
     json(made)
-    one(
-        command(
-            commands,
-            "relocate",
-            "ask_for_one",
-            "move one torrent to its HDD copy now, space low or not",
-            "relocate 0123abcd",
-            event="relocate",
-        )
-    )
-    one(
-        command(
-            commands,
-            "verify",
-            "ask_for_one",
-            "read one HDD copy back and prove it again",
-            "verify 0123abcd",
-            event="verify",
-        )
-    )
+    made = command(
+        commands, "relocate", "ask_for_one", "move one torrent to its HDD copy now, space low or not",
+        "relocate 0123abcd\nrelocate --no-wait 0123abcd", event="relocate",
+    )  # fmt: skip
+    wait(made)
+    one(made)
+    made = command(
+        commands, "verify", "ask_for_one", "read one HDD copy back and prove it again",
+        "verify 0123abcd\nverify --no-wait 0123abcd", event="verify",
+    )  # fmt: skip
+    wait(made)
+    one(made)
     made = command(commands, "check", "check", "look at settings, disks, rTorrent, hook and services", "check")
     json(made)
     made.add_argument(
@@ -151,4 +161,12 @@ def parser() -> argparse.ArgumentParser:
 
     config = group("config", "see the settings", "config show")
     json(command(config, "show", "config_show", "show the settings in force and where each came from", "config show"))
+
+    made = command(
+        commands, "completion", "completion", "print what makes a shell complete these commands",
+        "completion bash > /etc/bash_completion.d/seedcache\n"
+        "completion zsh > /usr/local/share/zsh/site-functions/_seedcache\n"
+        "completion fish > ~/.config/fish/completions/seedcache.fish",
+    )  # fmt: skip
+    made.add_argument("shell", choices=SHELLS, help="the shell")
     return top

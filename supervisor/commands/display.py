@@ -5,6 +5,7 @@ override could turn `exe.mkv` into `vkm.exe` (https://unicode.org/reports/tr36/#
 """
 
 import unicodedata
+from collections.abc import Iterator
 
 WIDTH = 80  # columns
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # controls, format marks, halves, unassigned, breaks
@@ -45,6 +46,25 @@ def fit(text: str, width: int, *, pad: bool = True) -> str:
             kept, taken = kept + letter, taken + wide
         text = kept + ".."
     return text + " " * (width - taken) if pad else text
+
+
+def wrapped(text: str, indent: str, width: int = WIDTH) -> Iterator[str]:
+    """Break a text at its spaces; a reason is worth more lines, a name is not. A word that is too long is broken, too.
+
+    Each line begins with the indent, of which only the first shows what is not a space.
+    """
+    line, empty = indent, True
+    for word in clean(text).split():
+        if not empty and columns(line) + 1 + columns(word) > width:
+            yield line
+            line, empty = " " * len(indent), True
+        line += word if empty else f" {word}"
+        empty = False
+        while columns(line) > width:
+            head = fit(line, width + 2, pad=False).removesuffix("..")
+            yield head
+            line = " " * len(indent) + line[len(head) :]
+    yield line
 
 
 def size(count: float) -> str:

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from supervisor.errors import InvalidInput
-from supervisor.jobs import Telling
+from supervisor.jobs import Event, Telling
 from supervisor.journal import Journal, place
 from supervisor.observation.snapshot import Snapshot, from_json
 from supervisor.spool import is_hash
@@ -43,6 +43,15 @@ class Reader(Journal):
         if found:
             raise InvalidInput(f"{text} is the beginning of several: {', '.join(found)}; write more digits")
         raise InvalidInput(f"no torrent in the journal has a hash that begins with {text}")
+
+    def last_event(self) -> int:
+        """Return the id of the last event; 0: there is none."""
+        return int(self._database.execute("SELECT ifnull(max(id), 0) FROM events").fetchone()[0])
+
+    def events_after(self, number: int, job_hash: str | None = None) -> list[tuple[int, Event]]:
+        """Given an event's id, return the later ones, of one torrent or of all, each with its id, the oldest first."""
+        query = "SELECT id, at, hash, action, text FROM events WHERE id > ? AND hash = ifnull(?, hash) ORDER BY id"
+        return [(row[0], Event(*row[1:])) for row in self._database.execute(query, (number, job_hash))]
 
     def telling(self) -> dict[str, int]:
         """Return how many notices are pending, and how many have failed."""

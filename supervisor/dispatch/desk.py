@@ -31,7 +31,7 @@ class Desk:
             self._board.tell(subject, event, now, "added to rTorrent")
             self._board.then(partial(self._metrics.submission, event, joined=False))
         elif job is None:
-            self._board.tell(subject, event, now, "asked for by hand, but it was never submitted")
+            self._board.tell(subject, "refused", now, f"{event} was asked for by hand, but it was never submitted")
         elif event == "retry":
             self._board.put(decisions.retried(job, now), now, "to be tried again, by hand")
             for notice in self._board.unsent(subject):
@@ -45,7 +45,7 @@ class Desk:
             self._board.tell(subject, event, now, "asked for by hand")
             self._relief.to_prove[subject] = None
         else:
-            self._board.tell(subject, event, now, f"asked for by hand, but it is {job.state}")
+            self._board.tell(subject, "refused", now, f"{event} was asked for by hand, but it is {job.state}")
 
     def _finished(self, job: Job | None, job_hash: str, now: float) -> None:
         submitted = decisions.submitted(job, job_hash, now)
@@ -59,7 +59,7 @@ class Desk:
     def _cancel(self, job: Job, now: float) -> None:
         cancelled = decisions.cancelled(job, now)
         if cancelled is job:
-            self._board.tell(job.hash, "cancel", now, f"not cancelled: it is {job.state}")
+            self._board.tell(job.hash, "refused", now, f"not cancelled: it is {job.state}")
             return
         self._board.put(cancelled, now)
         worker = self._crew.worker_of(job.hash)

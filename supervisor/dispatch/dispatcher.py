@@ -157,7 +157,7 @@ class Dispatcher:
     def _surveyed(self, answer: Surveyed, now: float) -> None:
         wanted, refused = self._relief.plan(answer.torrents, self._board.living, now)
         for job_hash in refused:
-            self._board.tell(job_hash, "relocate", now, f"not relocated: {planning.SHARED}")
+            self._board.tell(job_hash, "refused", now, f"not relocated: {planning.SHARED}")
         for job_hash in wanted:
             known = self._board.get(job_hash)
             if known is None or known.state in (State.RELOCATED, State.GONE):
@@ -214,6 +214,7 @@ class Dispatcher:
             case Prove(), Proven():
                 for step in decisions.proven(job, now):
                     self._board.put(step, now, "the HDD copy was read back and proven")
+                self._board.tell(job.hash, "proven", now, f"every piece was right, in {result.prove_seconds:.1f} s")
                 self._board.then(partial(self._metrics.proven, result))
                 self._board.then(partial(self._relief.proven, job.hash))
             case Relocate(), Relocated():
@@ -265,6 +266,7 @@ class Dispatcher:
             self._board.put(job.to(State.SUBMITTED, now), now, "stopped at a safe point")
             return
         if step == "prove":
+            self._board.tell(job.hash, "unproven", now, failure.reason)
             next_job = decisions.disproven(job, failure, self._limits, now)
         else:
             lacking = failure.lacking

@@ -28,6 +28,7 @@ class Relief:
         self._demanded: dict[str, None] = {}  # those of them that the last survey does not speak against
         self._surveying = False
         self._next_look = 0.0
+        self.looked = 0.0  # unix seconds of the last measurement
         self.low = False
         self.wanted = 0  # bytes that are to be free for what is being downloaded: a water mark for the time being
         self.in_sight: dict[str, int] = {}  # of the last plan: hash -> bytes, of all that may leave the SSD some time
@@ -40,6 +41,15 @@ class Relief:
     def planned(self) -> int:
         """How many steps the pass at hand still has."""
         return len(self._steps)
+
+    def upcoming(self, count: int) -> list[Step]:
+        """Return so many of the next steps of the pass at hand. From any thread."""
+        return list(self._steps)[:count]
+
+    @property
+    def working(self) -> bool:
+        """Whether rTorrent is being asked what can leave, or something that can has still to be given to the worker."""
+        return self._surveying or bool(self._steps) or bool(self._demanded)
 
     @property
     def surveying(self) -> bool:
@@ -58,7 +68,7 @@ class Relief:
 
     def look(self, now: float, settings: Settings) -> None:
         """Measure the disks; if the SSD is low and no pass is on, begin one."""
-        self._next_look = now + settings.space_check_interval
+        self._next_look, self.looked = now + settings.space_check_interval, now
         ssd = self.disks.look(settings)
         self.low = ssd.size > 0 and ssd.free < max(settings.disk_space_threshold_bytes, self.wanted)
         if not self.low:

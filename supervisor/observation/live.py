@@ -13,11 +13,14 @@ from supervisor.dispatch.inquirer import Inquirer
 from supervisor.dispatch.relief import Relief
 from supervisor.jobs import Job, Proof, State, Telling
 from supervisor.journal import place as journal_place
-from supervisor.observation.snapshot import RTorrent, Snapshot, to_json
+from supervisor.messages import Relocate
+from supervisor.observation.snapshot import Leaving, RTorrent, Snapshot, to_json
+from supervisor.observation.trend import Trend
 from supervisor.settings import Settings
 
 _WRITE_EVERY = 1.0  # seconds
 _WRITE_ANYWAY = 9.0  # seconds: so that one that hangs can be told from one that has nothing to do
+_LEAVING = 10  # torrents that are named
 _WITHOUT_COPY = frozenset({State.SUBMITTED, State.COPYING, State.WAITING, State.FAILED})
 
 
@@ -39,6 +42,9 @@ class View:
         self._version = importlib.metadata.version("seedcache")
         self._rtorrent = RTorrent(reachable=False, since=clock.now())
         self._at = clock.now()
+        self._trends: dict[str, Trend] = {}  # path of a root -> how its free space changes
+        self._filling: dict[str, float] = {}  # the same -> bytes a second, as of the last look
+        self._looked = 0.0
         self._written = 0.0
         self._dirty = True
 
@@ -53,6 +59,11 @@ class View:
         """The loop has gone round; write the snapshot at most once a second if something changed, else now and then."""
         self._at = now
         self._dirty |= changed
+        if self._looked != self._relief.looked:
+            self._looked = self._relief.looked
+            for disk in self._relief.disks.seen:
+                self._trends.setdefault(disk.path, Trend()).add(self._looked, disk.free)
+            self._filling = {path: trend.filling for path, trend in self._trends.items()}
         if now - self._written >= (_WRITE_EVERY if self._dirty else _WRITE_ANYWAY):
             self.write(now)
 
@@ -99,7 +110,7 @@ class View:
             draining=self.draining,
             journal_error=self.journal_error,
             workers=self._crew.view(names),
-            disks=disks,
+            disks=tuple(replace(disk, filling=self._filling.get(disk.path, 0.0)) for disk in disks),
             rtorrent=replace(self._rtorrent, back_off=self._inquirer.back_off),
             jobs={str(state): count for state, count in self._board.counts.items()},
             oldest=oldest,
@@ -113,6 +124,9 @@ class View:
             bytes_at_risk=at_risk,
             threshold=self.settings.disk_space_threshold_bytes,
             low_space=self._relief.low,
+            space_looked=self._relief.looked,
+            relieving=self._relief.working or any(isinstance(task, Relocate) for task in tasks),
+            leaving=tuple(Leaving(step.hash, step.name, step.size) for step in self._relief.upcoming(_LEAVING)),
             relocations_planned=self._relief.planned,
             verdicts=self._relief.verdicts,
             read_back=self.settings.verification_enabled,

@@ -34,6 +34,16 @@ class Disk:
     size: int  # bytes; 0: cannot be measured
     free: int  # bytes that the service's user can write
     trusted: bool  # it is there, and it is the file system it was when it was first used
+    filling: float = 0.0  # bytes a second by which `free` has shrunk of late; less than 0: it has grown; 0: not known
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A torrent that leaves the SSD in the pass at hand."""
+
+    hash: str
+    name: str
+    size: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,10 @@ class Snapshot:
     bytes_at_risk: int = 0  # finished data that is on the SSD only, as far as the journal knows
     threshold: int = 0  # bytes: below it torrents leave the SSD
     low_space: bool = False
+    space_looked: float = 0.0  # unix seconds of the last look at the disks
+    relieving: bool = False  # torrents leave the SSD, or rTorrent is being asked which can
     relocations_planned: int = 0
+    leaving: tuple[Leaving, ...] = ()  # the next of them
     verdicts: dict[str, int] = field(default_factory=dict)  # of the last plan: an Action or "kept" -> how many torrents
     read_back: bool = True  # VERIFICATION_ENABLED
     late_proof: bool = False  # PROOF is before-removal
@@ -89,5 +102,6 @@ def from_json(data: bytes) -> Snapshot:
     values = json.loads(data)
     values["workers"] = tuple(Worker(**worker) for worker in values["workers"])
     values["disks"] = tuple(Disk(**disk) for disk in values["disks"])
+    values["leaving"] = tuple(Leaving(**torrent) for torrent in values.get("leaving", ()))
     values["rtorrent"] = RTorrent(**values["rtorrent"])
     return Snapshot(**values)

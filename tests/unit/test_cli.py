@@ -143,7 +143,7 @@ def test_a_request_for_one_torrent_becomes_an_entry_that_the_supervisor_understa
     [
         (["queue", "process"], "all.process"),
         (["queue", "clear"], "all.clear"),
-        (["space", "run"], "all.space"),
+        (["space", "run", "--no-wait"], "all.space"),
         (["check", "--trust"], "all.trust"),
     ],
 )
@@ -343,17 +343,18 @@ def test_watch_draws_anew_in_place_until_ctrl_c(environ, state):
     def drawn_twice():
         nonlocal seen
         seen += os.read(parent, 65536)
-        return seen.count(b"\x1b[H") >= 2 and seen.endswith(b"\x1b[J")
+        return seen.count(b"\x1b[H") >= 3  # once when the screen is entered
 
     until(drawn_twice, "it was drawn twice")
     process.send_signal(signal.SIGINT)
     with contextlib.suppress(OSError):  # the other end is closed
-        while os.read(parent, 65536):
-            pass
+        while more := os.read(parent, 65536):
+            seen += more
     os.close(parent)
     assert process.wait(10) == 0
-    assert seen.startswith(b"\x1b[2J\x1b[Hseedcache: down")
-    assert seen.count(b"\x1b[2J") == 1
+    assert seen.startswith(b"\x1b[?1049h")  # a screen of its own (console_codes(4), xterm's alternate screen)
+    assert seen.endswith((b"\x1b[?1049l\x1b[?25h", b"\x1b[?25h\x1b[?1049l"))  # left, and the cursor is back
+    assert b"down" in seen
 
 
 def test_config_show_hides_keys_and_names_sources(seedcache):
@@ -393,11 +394,13 @@ def parsers(top):
 
 def test_every_command_has_help_with_an_example_that_parses():
     found = list(parsers(arguments.parser()))
-    assert len(found) == 22
+    assert len(found) == 23
     for made in found:
-        text = made.format_help()
-        (example,) = re.findall(r"example: seedcache (.*)", text)
-        assert arguments.parser().parse_args(example.split()).handler
+        examples = re.findall(r"^(?:example:|  )? ?seedcache (.*)", made.epilog, re.MULTILINE)
+        assert examples
+        for example in examples:
+            command, _, _ = re.sub(r"[|>].*", "", example).partition("~")
+            assert arguments.parser().parse_args(command.split()).handler
 
 
 def test_every_command_has_its_function():
@@ -408,7 +411,7 @@ def test_every_command_has_its_function():
 
 def test_every_entry_that_a_command_writes_is_one_the_spool_knows():
     events = {made.get_default("event") for made in parsers(arguments.parser())} - {None, "finished"}
-    assert events | {"trust"} == set(spool.COMMANDS) | set(spool.QUEUE_COMMANDS)
+    assert events | {"trust", "space"} == set(spool.COMMANDS) | set(spool.QUEUE_COMMANDS)
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["queue"], ["queue", "nonsense"], ["verify"], ["status", "extra"]])
@@ -421,4 +424,4 @@ def test_a_wrong_command_line_is_exit_2_with_the_usage(seedcache, words):
 def test_the_installed_command_is_this_one(environ):
     command = os.path.join(sys.prefix, "bin", "seedcache")
     done = subprocess.run([command, "--help"], env=environ, capture_output=True, text=True, check=True, cwd=ROOT)
-    assert "example: seedcache status" in done.stdout
+    assert "seedcache status --watch" in done.stdout

@@ -31,8 +31,10 @@ ONLY_IN = {
     "sqlite3": {"journal"},
     "ctypes": {"adapters.syscalls"},
     "multiprocessing": {"adapters.processes", "broker", "fleet"},
-    "signal": {"adapters.processes", "arbiter", "broker", "workers.loop"},
+    "signal": {"adapters.processes", "arbiter", "broker", "commands.watching", "workers.loop"},
     "subprocess": {"apart"},
+    "rich": {"commands.screen", "commands.watching"},
+    "shtab": {"commands.completion"},
 }
 # These import the standard library and each other, and nothing of them touches the outside.
 PURE = {
@@ -51,7 +53,9 @@ ROOMS = {
 IMPORTED_BY = {
     "cli": set(),
     "arbiter": {"cli"},
-    "commands.status": {"cli", "commands.explaining"},
+    "commands.status": {"cli", "commands.explaining", "commands.plain", "commands.screen", "commands.watching"},
+    "commands.watching": {"cli"},
+    "commands.screen": {"commands.watching"},  # rich takes 80 ms: only a terminal pays for it
     "observation.web": {"arbiter"},
     "dispatch.dispatcher": {"arbiter"},
     "dispatch.scheduler": {"dispatch.dispatcher"},

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from supervisor.adapters.processes import start_time
-from supervisor.commands import display, status
+from supervisor.commands import display, plain, status
 from supervisor.commands.reader import Reader
 from supervisor.errors import ConfigurationError, InvalidInput
 from supervisor.jobs import Event, Job, Notice, Proof, State, Telling
@@ -70,7 +70,7 @@ def live(state, shot):
 
 
 def shown(state, now=NOW):
-    lines = list(status.render(status.gather(str(state), now)))
+    lines = list(plain.render(status.gather(str(state), now)))
     assert all(display.columns(line) <= 80 for line in lines), max(lines, key=display.columns)
     return "\n".join(lines)
 
@@ -95,7 +95,7 @@ def test_a_snapshot_of_a_process_that_is_gone_does_not_count_as_up(state):
     live(state, snapshot(pid=gone.pid, started=NOW - 500))
     view = status.gather(str(state), NOW)
     assert not view.daemon.running
-    assert "40.0 GiB of 100.0 GiB free when last seen" in "\n".join(status.render(view))
+    assert "40.0 GiB of 100.0 GiB free when last seen" in "\n".join(plain.render(view))
 
 
 def test_a_process_that_has_got_the_pid_since_does_not_count_as_up(state):
