@@ -1,4 +1,4 @@
-"""The forms a setting's value may have: from what a person wrote to a checked value. Pure but for `file:` secrets.
+"""The forms a setting's value may have: from what a person wrote to a checked value. Pure but for symlinks.
 
 A form's `parse` is given the value as written and whether it is text from an environment variable (where everything is
 text) rather than a typed value from a file. It returns the checked value or raises ValueError, whose message says what
@@ -184,20 +184,18 @@ def labels() -> Form:
     return Form("label, or several with commas between them", parse)
 
 
-def secret() -> Form:
-    """Give a key: the text itself, or `file:/path` of a file that holds nothing else."""
+def words(*known: str) -> Form:
+    """Give some of a few words, as a list or with commas between them; each once, in the order they are known here."""
 
-    def parse(raw: object, _text: bool) -> str:
-        if not isinstance(raw, str):
-            raise ValueError("the key is not a text; put it in quotes")  # noqa: TRY004  # one kind for all
-        text = raw.strip()
-        if text.startswith("file:"):
-            text = _content(text.removeprefix("file:"))
-        if not re.fullmatch(r"[!-~]*", text):
-            raise ValueError("the key has spaces or characters that no HTTP header can carry; copy it again")
-        return text
+    def parse(raw: object, _text: bool) -> tuple[str, ...]:
+        written = raw if isinstance(raw, list) else _text_of(raw).split(",")
+        wanted = {_text_of(word).strip().casefold() for word in written} - {""}
+        strange = sorted(wanted - set(known))
+        if strange:
+            raise ValueError(f"{shown(', '.join(strange))} is none of {', '.join(known)}")
+        return tuple(word for word in known if word in wanted)
 
-    return Form("key, or file:/path of a file with the key", parse)
+    return Form(f"list of {', '.join(known)}; in the environment with commas", parse)
 
 
 def path_map() -> Form:
@@ -274,20 +272,6 @@ def _text_of(raw: object) -> str:
     if not isinstance(raw, str):
         raise ValueError(f"{shown(raw)} is not a text; put it in quotes")  # noqa: TRY004  # one kind for all
     return raw
-
-
-def _content(name: str) -> str:
-    if not name.startswith("/"):
-        raise ValueError("the path after file: is not absolute; write it from the root, like file:/etc/seedcache/key")
-    try:
-        with open(name, encoding="utf-8") as file:
-            text = file.read(4096).strip()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a text"
-        raise ValueError(f"the file {name!r} cannot be read ({reason}); write file:/path of a readable file") from None
-    if not text:
-        raise ValueError(f"the file {name!r} is empty; put the key into it")
-    return text
 
 
 def _bounds(at_least: float, at_most: float | None) -> str:

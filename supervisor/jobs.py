@@ -101,6 +101,25 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Bookmark:
+    """How far a messenger (the webhook, Apprise) has been told of what happens. Never blocks or fails the copy."""
+
+    service: str
+    event: int  # number of the last event it was told of; OFF: it has no address
+    state: Telling = (
+        Telling.SENT
+    )  # of the next: pending if an attempt was in vain, failed if a person must do something
+    attempts: int = 0
+    due: float = 0.0  # unix seconds
+    reason: str = ""
+    hour: float = 0.0  # unix seconds: when the hour began in which it was sent `sent` messages
+    sent: int = 0
+
+
+OFF = -1
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One line of a torrent's story."""
 

@@ -6,16 +6,17 @@ Write-ahead log with synchronous=FULL: what `write` has returned from is on stab
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, fields
 from operator import attrgetter
 from urllib.parse import quote
 
 from supervisor.errors import ConfigurationError, SeedcacheError
-from supervisor.jobs import ENDED, Event, Job, Notice, Proof, State, Telling
+from supervisor.jobs import ENDED, Bookmark, Event, Job, Notice, Proof, State, Telling
 
-VERSION = 1
-_SCHEMA = """
+# The schema, step by step: a journal of version N has had the first N of them.
+_STEPS = (
+    """
 CREATE TABLE jobs (
     hash TEXT PRIMARY KEY, state TEXT NOT NULL, submitted REAL NOT NULL, changed REAL NOT NULL,
     attempts INTEGER NOT NULL, due REAL NOT NULL, reason TEXT NOT NULL, name TEXT NOT NULL, label TEXT NOT NULL,
@@ -41,7 +42,15 @@ CREATE TABLE events (
 );
 CREATE INDEX events_by_hash ON events (hash, id);
 CREATE TABLE filesystems (path BLOB PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID;
-"""
+""",
+    """
+CREATE TABLE bookmarks (
+    service TEXT PRIMARY KEY, event INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+    due REAL NOT NULL, reason TEXT NOT NULL, hour REAL NOT NULL, sent INTEGER NOT NULL
+) WITHOUT ROWID;
+""",
+)
+VERSION = len(_STEPS)
 _NAMES = [field.name for field in fields(Job)]
 _STATE, _MULTI, _PROOF = map(_NAMES.index, ("state", "multi", "proof"))
 _JOB = ", ".join(_NAMES)
@@ -52,6 +61,7 @@ _PUT_JOB = (
 )
 _values = attrgetter(*_NAMES)  # dataclasses.astuple copies every value deeply: 20 times as long
 _NOTICE = ", ".join(field.name for field in fields(Notice))
+_BOOKMARK = ", ".join(field.name for field in fields(Bookmark))
 _ENDED = ", ".join(f"'{state}'" for state in sorted(ENDED))
 
 
@@ -95,14 +105,21 @@ class Journal:
                 f"(schema {version}, this one knows {VERSION}): upgrade"
             )
         if version < VERSION and not read_only:
-            self._database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
+            steps = "".join(_STEPS[version:])
+            self._database.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version={VERSION}; COMMIT;")
 
     def close(self) -> None:
         """Close it; the write-ahead log is folded in."""
         self._database.close()
 
-    def write(self, jobs: Iterable[Job] = (), notices: Iterable[Notice] = (), events: Iterable[Event] = ()) -> None:
-        """Given the next jobs and notices and what is to be told of them, make all of it durable, or nothing.
+    def write(
+        self,
+        jobs: Iterable[Job] = (),
+        notices: Iterable[Notice] = (),
+        events: Iterable[Event] = (),
+        bookmarks: Iterable[Bookmark] = (),
+    ) -> None:
+        """Given the next jobs, notices and bookmarks and what is to be told, make all of it durable, or nothing.
 
         Raise JournalUnwritable if that fails.
         """
@@ -116,6 +133,10 @@ class Journal:
             self._database.executemany(
                 "INSERT INTO events (at, hash, action, text) VALUES (?, ?, ?, ?)",
                 ((event.at, event.hash, event.action, event.text) for event in events),
+            )
+            self._database.executemany(
+                f"INSERT OR REPLACE INTO bookmarks ({_BOOKMARK}) VALUES ({', '.join('?' * len(fields(Bookmark)))})",  # noqa: S608
+                (astuple(bookmark) for bookmark in bookmarks),
             )
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
@@ -165,6 +186,24 @@ class Journal:
         else:
             rows = self._database.execute(f"{query} WHERE hash = ? ORDER BY id DESC LIMIT ?", (job_hash, limit))
         return [Event(*row) for row in rows]
+
+    def bookmarks(self) -> list[Bookmark]:
+        """Return how far each messenger has been told."""
+        rows = self._database.execute(f"SELECT {_BOOKMARK} FROM bookmarks")  # noqa: S608
+        return [Bookmark(row[0], row[1], Telling(row[2]), *row[3:]) for row in rows]
+
+    def last_event(self) -> int:
+        """Return the number of the last event; 0: there is none."""
+        return int(self._database.execute("SELECT ifnull(max(id), 0) FROM events").fetchone()[0])
+
+    def events_after(self, number: int, actions: Sequence[str], limit: int) -> list[tuple[int, Event]]:
+        """Return the events of some actions that came after a number, the oldest first, each with its number."""
+        rows = self._database.execute(
+            "SELECT id, at, hash, action, text FROM events "  # noqa: S608
+            f"WHERE id > ? AND action IN ({', '.join('?' * len(actions))}) ORDER BY id LIMIT ?",
+            (number, *actions, limit),
+        )
+        return [(row[0], Event(*row[1:])) for row in rows]
 
     def filesystem(self, path: bytes) -> str | None:
         """Given a configured root, return the identity its file system had when it was first trusted, or None.

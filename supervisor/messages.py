@@ -106,11 +106,43 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """What a messenger tells a person: one event of the journal, or that there were several."""
+
+    id: int  # number of the event, of several the last: never the same twice in one journal
+    event: str  # the event's action, or SUMMARY, or TEST
+    at: float  # unix seconds
+    hash: str
+    name: str
+    text: str
+    counts: tuple[tuple[str, int], ...] = ()  # of a summary: how many of which action
+
+
+SUMMARY, TEST = "summary", "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Have one messenger tell the news."""
+
+    token: int
+    hash: str
+    service: str  # a key of notifiers.table.MESSENGERS
+    url: str
+    secret: str  # "": it has none
+    news: News
+
+    def __repr__(self) -> str:
+        """Return a text without address and secret: the address of a webhook is a secret too."""
+        return f"Announce(token={self.token}, service={self.service}, news={self.news!r})"
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """Finish what is in hand at the next safe point and leave."""
 
 
-Task = Copy | Prove | Relocate | Notify
+Task = Copy | Prove | Relocate | Notify | Announce
 
 # -- reports: worker to dispatcher ----------------------------------------------------------------------------------
 

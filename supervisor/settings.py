@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from supervisor import forms, sources
+from supervisor import forms, secret_forms, sources
 from supervisor.dispatch.destinations import CHOICES, root_of
 from supervisor.errors import ConfigurationError
 from supervisor.forms import Form, hide_password
@@ -49,6 +49,9 @@ def _setting(form: Form, text: str, default: Any = MISSING, *, secret: bool = Fa
 
 
 _ARR = forms.address("http", "https", optional=True)
+_MESSENGER = secret_forms.secret_address("http", "https")
+_EVENTS = forms.words("failed", "proof-failed", "held", "released", "copied", "relocated", "cancelled", "gone")
+_TOLD = ("failed", "proof-failed", "held", "relocated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -124,16 +127,39 @@ class Settings:
     )
     notify_arr_enabled: bool = _setting(forms.switch(), "Tell Sonarr and Radarr of finished copies.", True)
     sonarr_url: str = _setting(_ARR, "Sonarr, with its URL base if it has one. Empty: there is none.", "")
-    sonarr_api_key: str = _setting(forms.secret(), "Sonarr's key (Settings, General, Security).", "", secret=True)
+    sonarr_api_key: str = _setting(
+        secret_forms.secret(), "Sonarr's key (Settings, General, Security).", "", secret=True
+    )
     sonarr_tag: str = _setting(forms.labels(), "Labels whose torrents are Sonarr's.", "sonarr")
     sonarr_path_map: tuple[tuple[str, str], ...] = _setting(
         forms.path_map(), "Our paths, and the same ones as Sonarr sees them.", ()
     )
     radarr_url: str = _setting(_ARR, "Radarr, with its URL base if it has one. Empty: there is none.", "")
-    radarr_api_key: str = _setting(forms.secret(), "Radarr's key (Settings, General, Security).", "", secret=True)
+    radarr_api_key: str = _setting(
+        secret_forms.secret(), "Radarr's key (Settings, General, Security).", "", secret=True
+    )
     radarr_tag: str = _setting(forms.labels(), "Labels whose torrents are Radarr's.", "radarr")
     radarr_path_map: tuple[tuple[str, str], ...] = _setting(
         forms.path_map(), "Our paths, and the same ones as Radarr sees them.", ()
+    )
+    webhook_url: str = _setting(
+        _MESSENGER, "Where news are posted to as JSON, see docs/notifications.md. Empty: nowhere.", "", secret=True
+    )
+    webhook_secret: str = _setting(
+        secret_forms.secret(), "Signs what is posted to WEBHOOK_URL. Empty: it is not signed.", "", secret=True
+    )
+    webhook_events: tuple[str, ...] = _setting(_EVENTS, "Of which events WEBHOOK_URL is told.", _TOLD)
+    apprise_url: str = _setting(
+        _MESSENGER,
+        "An Apprise API server with the key of its configuration: http://HOST:8000/notify/KEY. Empty: there is none.",
+        "",
+        secret=True,
+    )
+    apprise_events: tuple[str, ...] = _setting(_EVENTS, "Of which events APPRISE_URL is told.", _TOLD)
+    announce_limit: int = _setting(
+        forms.whole(1),
+        "Messages in an hour at most, to WEBHOOK_URL and to APPRISE_URL; one summary afterwards has what was withheld.",
+        20,
     )
     log_level: str = _setting(
         forms.one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "The least that is logged.", "INFO"

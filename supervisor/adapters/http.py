@@ -1,4 +1,6 @@
-"""JSON over HTTP with a key in a header. The only importer of requests, which is imported by the first request.
+"""JSON over HTTP, with a key in a header or a secret in the address.
+
+The only importer of requests, which is imported by the first request.
 
 A request ends in a value, in ServiceUnavailable (later may be better) or in ServiceRefused (a person must change a
 setting). The key goes to the host it was given for and nowhere else: not to where a redirect points, not into a
@@ -44,20 +46,30 @@ def get_json(url: str, headers: Mapping[str, str], timeout: tuple[float, float] 
 
     Raise ServiceUnavailable or ServiceRefused.
     """
-    return _request("GET", url, headers, None, timeout)
+    place = _without_password(url)
+    return _json(*_request("GET", url, headers, None, timeout, place), place)
 
 
 def post_json(url: str, headers: Mapping[str, str], body: object, timeout: tuple[float, float] = TIMEOUT) -> Json:
     """Like `get_json`, with a body that is sent as JSON."""
-    return _request("POST", url, headers, json.dumps(body).encode(), timeout)
+    place = _without_password(url)
+    return _json(*_request("POST", url, headers, json.dumps(body).encode(), timeout, place), place)
+
+
+def post(url: str, headers: Mapping[str, str], body: bytes, timeout: tuple[float, float] = TIMEOUT) -> int:
+    """Post a body that is JSON already, whatever is answered; return the status of HTTP, which is one of success.
+
+    All of the address but its host is taken for a secret. Raise ServiceUnavailable or ServiceRefused.
+    """
+    status, _ = _request("POST", url, headers, body, timeout, _host(url))
+    return status
 
 
 def _request(
-    method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: tuple[float, float]
-) -> Json:
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: tuple[float, float], place: str
+) -> tuple[int, bytes]:
     import requests  # noqa: PLC0415  # 90 ms and 15 MB that a process without services need not pay
 
-    place = _without_password(url)
     sent = {"Accept": "application/json", **headers} | (
         {"Content-Type": "application/json"} if body is not None else {}
     )
@@ -79,7 +91,8 @@ def _request(
         raise ServiceRefused(f"{place}: the address or the key cannot be sent. Correct them in the settings.") from None
     except requests.exceptions.RequestException as error:
         raise ServiceUnavailable(f"{place} is not reachable ({_cause(error)}). Is it running?") from None
-    return _value(response.status_code, response.headers, content, place, tuple(headers.values()))
+    _check(response.status_code, response.headers, content, place, (url, _secret_part(url), *headers.values()))
+    return response.status_code, content
 
 
 def _read(response: "requests.Response", place: str) -> bytes:
@@ -95,7 +108,7 @@ def _read(response: "requests.Response", place: str) -> bytes:
     return bytes(content)
 
 
-def _value(status: int, headers: Mapping[str, str], content: bytes, place: str, secrets: tuple[str, ...]) -> Json:
+def _check(status: int, headers: Mapping[str, str], content: bytes, place: str, secrets: tuple[str, ...]) -> None:
     if status in {401, 403}:
         raise ServiceRefused(f"{place} does not accept the API key (HTTP {status}). Copy the key again.", status)
     if 300 <= status < 400:  # noqa: PLR2004  # the redirects
@@ -110,6 +123,9 @@ def _value(status: int, headers: Mapping[str, str], content: bytes, place: str, 
         raise ServiceRefused(
             f"{place} refused the request (HTTP {status}){_excerpt(content, secrets)}. Check the address.", status
         )
+
+
+def _json(status: int, content: bytes, place: str) -> Json:
     try:
         return json.loads(content)
     except ValueError:
@@ -143,3 +159,16 @@ def _without_password(url: str) -> str:
     except ValueError:
         return "the service"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the service"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _secret_part(url: str) -> str:
+    """Return what follows the host in an address: an answer may quote it."""
+    return url.partition("//")[2].partition("/")[2]

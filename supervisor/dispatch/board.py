@@ -5,11 +5,11 @@ What has ended is read from the journal when it is asked for, so memory follows 
 
 import heapq
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from supervisor.adapters import clock
-from supervisor.jobs import ENDED, Event, Job, Notice, Proof, State, Telling
+from supervisor.jobs import ENDED, Bookmark, Event, Job, Notice, Proof, State, Telling
 from supervisor.journal import Journal, JournalUnwritable
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class Board:
             for state in (Telling.PENDING, Telling.FAILED)
             for notice in journal.notices(state)
         }
+        self.bookmarks = {bookmark.service: bookmark for bookmark in journal.bookmarks()}
         self.counts: dict[State, int] = dict.fromkeys(State, 0)
         self.counts |= journal.counts()
         self.moving: dict[str, Job] = {}  # the living ones but those that rest on both disks
@@ -46,8 +47,10 @@ class Board:
         self._before: dict[str, State | None] = {}
         self._told: dict[tuple[str, str], Notice] = {}
         self._events: list[Event] = []
+        self._marked: dict[str, Bookmark] = {}
         self._after: list[Callable[[], object]] = []
         self.on_write: Callable[[float, bool], None] = lambda _seconds, _failed: None
+        self.on_events: Callable[[Sequence[Event]], None] = lambda _events: None
         self.on_submitted: Callable[[str], None] = lambda _hash: None  # a job has become SUBMITTED: find it in rTorrent
 
     def get(self, job_hash: str) -> Job | None:
@@ -68,6 +71,14 @@ class Board:
         """Stage the next state of a notice."""
         self._told[notice.hash, notice.service] = notice
 
+    def bookmark(self, service: str) -> Bookmark | None:
+        """Return how far a messenger has been told, as it is staged or stands."""
+        return self._marked.get(service) or self.bookmarks.get(service)
+
+    def put_bookmark(self, bookmark: Bookmark) -> None:
+        """Stage how far a messenger has been told."""
+        self._marked[bookmark.service] = bookmark
+
     def tell(self, job_hash: str, action: str, now: float, text: str) -> None:
         """Stage a line of a torrent's story that changes no state."""
         self._events.append(Event(now, job_hash, action, printable(text)))
@@ -82,10 +93,10 @@ class Board:
         Raise JournalUnwritable if that fails; then nothing has changed, and nothing is staged.
         """
         jobs, notices, events, before = self._jobs, list(self._told.values()), self._events, self._before
-        after = self._after
+        marked, after = self._marked, self._after
         try:
-            if jobs or notices or events:
-                self._write(jobs, notices, events, before)
+            if jobs or notices or events or marked:
+                self._write(jobs, notices, events, before, marked)
             self._taken = []
         finally:
             self.rollback()
@@ -93,11 +104,16 @@ class Board:
             act()
 
     def _write(
-        self, jobs: dict[str, Job], notices: list[Notice], events: list[Event], before: dict[str, State | None]
+        self,
+        jobs: dict[str, Job],
+        notices: list[Notice],
+        events: list[Event],
+        before: dict[str, State | None],
+        marked: dict[str, Bookmark],
     ) -> None:
         started = clock.monotonic()
         try:
-            self._journal.write(jobs.values(), notices, events)
+            self._journal.write(jobs.values(), notices, events, marked.values())
         except JournalUnwritable:
             self.on_write(clock.monotonic() - started, True)
             raise
@@ -107,6 +123,8 @@ class Board:
                 self.notices.pop((notice.hash, notice.service), None)
             else:
                 self.notices[notice.hash, notice.service] = notice
+        self.bookmarks |= marked
+        self.on_events(events)
         for event in events:
             level = logging.ERROR if event.action == State.FAILED else logging.INFO
             log.log(level, "%s", event.text, extra={"action": event.action, "hash": event.hash})
@@ -119,6 +137,7 @@ class Board:
             heapq.heappush(self._waiting, entry)
         self._taken = []
         self._jobs, self._told, self._events, self._before, self._after = {}, {}, [], {}, []
+        self._marked = {}
 
     def unsent(self, job_hash: str) -> list[Notice]:
         """Given a hash, return the notices that somebody still has to be given, as they are staged or stand."""
@@ -134,6 +153,14 @@ class Board:
         for job_hash, job in self.moving.items():
             if job_hash not in self._jobs:
                 yield job
+
+    def events_after(self, number: int, actions: Sequence[str], limit: int) -> list[tuple[int, Event]]:
+        """Return the durable events of some actions after a number, the oldest first, each with its number."""
+        return self._journal.events_after(number, actions, limit)
+
+    def last_event(self) -> int:
+        """Return the number of the last durable event."""
+        return self._journal.last_event()
 
     def relocating(self) -> Iterator[Job]:
         """Return the jobs whose relocation has begun, as they are staged or stand."""

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from supervisor.dispatch import decisions, planning
+from supervisor.dispatch.announcements import Announcements
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import NOTIFIER, Crew, role_of
 from supervisor.dispatch.decisions import Limits
@@ -22,6 +23,7 @@ from supervisor.dispatch.scheduler import Ready, Scheduler
 from supervisor.errors import NoRoom
 from supervisor.jobs import Job, Proof, State
 from supervisor.messages import (
+    Announce,
     Copied,
     Copy,
     Done,
@@ -74,6 +76,7 @@ class Dispatcher:
         self.desk = Desk(board, crew, relief, metrics)
         self.room = Room(board, crew, relief.disks)
         self.scheduler = Scheduler(board, crew, relief, metrics)
+        self._announcements = Announcements(board, crew, metrics)
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
 
     def recover(self, now: float) -> None:
@@ -104,6 +107,7 @@ class Dispatcher:
                     self._board.put(decisions.resumed(job, now), now, "there may be room for it again")
             if not self.draining:
                 self.scheduler.schedule(now, self.settings)
+                self._announcements.schedule(now, self.settings, self.scheduler.tokens)
             self._board.commit()
         except Exception:
             self._board.rollback()
@@ -125,7 +129,9 @@ class Dispatcher:
         """When there is something to do without a message (unix seconds)."""
         due = min(self._relief.next_look, self._board.next_job_due())
         # While the notifier has one in hand, or there is none, its next word is what to wait for.
-        return min(due, self._board.next_notice_due()) if any(self._crew.idle(NOTIFIER)) else due
+        if any(self._crew.idle(NOTIFIER)):
+            return min(due, self._board.next_notice_due(), self._announcements.next_due)
+        return due
 
     @property
     def _limits(self) -> Limits:
@@ -203,6 +209,9 @@ class Dispatcher:
             self._board.put(located, now)
 
     def _done(self, task: Task | None, result: Result, now: float) -> None:
+        if isinstance(task, Announce):
+            self._announcements.done(task, result if isinstance(result, Failed) else None, self._limits, now)
+            return
         job = self._board.get(task.hash) if task is not None else None
         if task is None or job is None or not _concerns(task, job):
             return
@@ -272,6 +281,8 @@ class Dispatcher:
             lacking = failure.lacking
             tries = 1 if lacking is None else self.room.lacks(job, lacking, self.settings)
             next_job = decisions.waiting(job, failure, self._limits, now, tries)
+        if failure.proof:
+            self._board.tell(job.hash, "proof-failed", now, failure.reason)
         self._board.put(next_job, now)
         self._board.then(
             partial(

@@ -34,7 +34,7 @@ class Scheduler:
         self.ready: dict[str, Ready] = {}  # hashes that rTorrent has confirmed and that wait for a copy worker
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
         self._disks = relief.disks
-        self._tokens = itertools.count(1)
+        self.tokens = itertools.count(1)  # of all tasks: never the same twice
         self._busy_hdds: frozenset[bytes] = frozenset()  # those that keep a free copy worker waiting
 
     @property
@@ -112,7 +112,7 @@ class Scheduler:
             if ready.switched:
                 return self._prove(job, hdd, settings)
             return Copy(
-                next(self._tokens),
+                next(self.tokens),
                 job.hash,
                 metainfo_path(settings.state_dir, job.hash),
                 job.source,
@@ -126,7 +126,7 @@ class Scheduler:
 
     def _prove(self, job: Job, hdd: Place, settings: Settings) -> Prove:
         path = metainfo_path(settings.state_dir, job.hash)
-        return Prove(next(self._tokens), job.hash, path, job.destination, hdd, *_pace(settings))
+        return Prove(next(self.tokens), job.hash, path, job.destination, hdd, *_pace(settings))
 
     def _relocations(self, now: float, settings: Settings) -> None:
         for worker in list(self._crew.idle(SPACE)):
@@ -135,7 +135,7 @@ class Scheduler:
             if job is None or hdd is None:
                 return
             task = Relocate(
-                next(self._tokens),
+                next(self.tokens),
                 job.hash,
                 metainfo_path(settings.state_dir, job.hash),
                 job.source,
@@ -175,7 +175,7 @@ class Scheduler:
                 return
             job = self._board.get(notice.hash)
             if job is not None:
-                self._crew.assign(worker, table.task(next(self._tokens), job, notice.service, settings), now)
+                self._crew.assign(worker, table.task(next(self.tokens), job, notice.service, settings), now)
                 self._metrics.attempt("notify")
 
 

@@ -1,9 +1,9 @@
-"""What a notifier is."""
+"""What a notifier is, and what a messenger is."""
 
 from collections.abc import Callable
 from typing import Protocol
 
-from supervisor.messages import Notify
+from supervisor.messages import Announce, Notify
 
 
 class Notifier(Protocol):
@@ -18,3 +18,14 @@ class Notifier(Protocol):
 
     def probe(self, url: str, key: str) -> str:
         """Return the version of the service at an address; raise Retryable or Refused as `notify`."""
+
+
+class Messenger(Protocol):
+    """A kind of service that tells a person what happens."""
+
+    def announce(self, task: Announce) -> None:
+        """Have the service tell one piece of news; return when it has taken it.
+
+        Raise Retryable if a later attempt may succeed, Refused if a person must change something first. It may be told
+        the same twice, after a crash: the news' `id` says so.
+        """

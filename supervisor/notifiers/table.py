@@ -1,17 +1,24 @@
-"""Which services there are, which of them a torrent is announced to, and what each is told."""
+"""Which services there are, which of them are told of a torrent or of the news, and what each is told."""
 
 from collections.abc import Iterable
 
 from supervisor.jobs import Job
-from supervisor.messages import Notify
+from supervisor.messages import Announce, News, Notify
+from supervisor.notifiers.apprise import Apprise
 from supervisor.notifiers.arr import Arr
-from supervisor.notifiers.base import Notifier
+from supervisor.notifiers.base import Messenger, Notifier
+from supervisor.notifiers.webhook import Webhook
 from supervisor.settings import Settings
 
 # A key is also the prefix of the service's settings: _url, _api_key, _tag, _path_map.
 NOTIFIERS: dict[str, Notifier] = {
     "sonarr": Arr("Sonarr", "DownloadedEpisodesScan"),
     "radarr": Arr("Radarr", "DownloadedMoviesScan"),
+}
+# A key is also the prefix of the messenger's settings: _url, _events, and _secret if it has one.
+MESSENGERS: dict[str, Messenger] = {
+    "webhook": Webhook(),
+    "apprise": Apprise(),
 }
 
 
@@ -44,6 +51,23 @@ def task(token: int, job: Job, service: str, settings: Settings) -> Notify:
         url=getattr(settings, f"{service}_url"),
         api_key=getattr(settings, f"{service}_api_key"),
         path=map_path(getattr(settings, f"{service}_path_map"), path),
+    )
+
+
+def messengers(settings: Settings) -> tuple[str, ...]:
+    """Return the messengers that have an address: keys of `MESSENGERS`."""
+    return tuple(service for service in MESSENGERS if getattr(settings, f"{service}_url"))
+
+
+def announcement(token: int, service: str, news: News, settings: Settings) -> Announce:
+    """Given a key of `MESSENGERS` and the news, return the task to have it tell them."""
+    return Announce(
+        token=token,
+        hash=news.hash,
+        service=service,
+        url=getattr(settings, f"{service}_url"),
+        secret=getattr(settings, f"{service}_secret", ""),
+        news=news,
     )
 
 

@@ -98,7 +98,8 @@ class View:
             step, since = _wanted(job)
             if step:
                 waiting[step] = min(waiting.get(step, since), since)
-        notices = list(self._board.notices.values())
+        untold = [notice.state for notice in list(self._board.notices.values())]
+        untold += [bookmark.state for bookmark in list(self._board.bookmarks.values())]
         disks = self._relief.disks.seen
         trusted = bool(disks) and all(disk.trusted for disk in disks)
         return Snapshot(
@@ -117,7 +118,7 @@ class View:
             queue_depth=queued,
             waiting_for_device=self.waiting_for_device,
             oldest_queued=oldest_queued,
-            notices={str(state): sum(notice.state is state for notice in notices) for state in Telling},
+            notices={str(state): untold.count(state) for state in Telling},
             waiting_since=waiting,
             journal_bytes=self._journal_bytes(),
             spool_depth=self._spool_depth(),

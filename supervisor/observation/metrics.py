@@ -26,7 +26,7 @@ from supervisor.observation.snapshot import Disk, RTorrent, Snapshot, Worker
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 STEPS = ("locate", "copy", "prove", "relocate", "notify")
-SERVICES = ("sonarr", "radarr")  # the keys of notifiers.table
+SERVICES = ("sonarr", "radarr", "webhook", "apprise")  # the keys of notifiers.table
 OUTCOMES = ("sent", "retry", "failed")
 
 _TRANSFER_SECONDS = (1, 5, 15, 60, 150, 300, 600, 1200, 2400, 3600, 7200, 14400)  # from one episode to a whole disk
@@ -102,7 +102,7 @@ class Metrics:
         self._removed_bytes = counter("removed_bytes", "Allocated bytes removed from the SSD.")
         self._notifications = counter(
             "notifications",
-            "Attempts to tell a service of a copy; retry: it did not answer, failed: a person must act.",
+            "Attempts to tell a service of a copy or of news; retry: it did not answer, failed: a person must act.",
             service=SERVICES,
             outcome=OUTCOMES,
         )

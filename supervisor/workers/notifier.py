@@ -1,8 +1,8 @@
-"""The notify worker: tells Sonarr, Radarr and others."""
+"""The notify worker: tells Sonarr, Radarr, the webhook and Apprise."""
 
 from typing import TYPE_CHECKING
 
-from supervisor.messages import Notified, Notify, Phase, Result, Task
+from supervisor.messages import Announce, Notified, Notify, Phase, Result, Task
 from supervisor.notifiers import table
 
 if TYPE_CHECKING:
@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 
 def work(task: Task, worker: "Worker") -> Result:
     """Given a task, do it and return what came of it. Raise SeedcacheError."""
-    if not isinstance(task, Notify):
-        raise TypeError(task)
     worker.report(Phase.NOTIFY, 0, 0)
-    table.NOTIFIERS[task.service].notify(task, worker.stopping)
+    match task:
+        case Notify():
+            table.NOTIFIERS[task.service].notify(task, worker.stopping)
+        case Announce():
+            table.MESSENGERS[task.service].announce(task)
+        case _:
+            raise TypeError(task)
     return Notified()

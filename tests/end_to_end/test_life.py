@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from supervisor.jobs import Event, Job, Proof, State
+from supervisor.notifiers.webhook import signature
 from tests.fakes.arr import KEY, FakeArr
+from tests.fakes.receiver import Post, Receiver
 from tests.support.rtorrents import VERSIONS, until
 from tests.support.seedbox import MIB, Seedbox, cached, fill, forget
 from tests.support.torrents import AWKWARD, Torrent, contents
@@ -47,6 +49,7 @@ class Life:
     restarted: dict[str, str] = field(default_factory=dict)  # d.directory after rTorrent was killed and started
     arrived: dict[str, dict[bytes, bytes]] = field(default_factory=dict)
     told: list[dict[str, Any]] = field(default_factory=list)
+    posts: list[Post] = field(default_factory=list)  # to the webhook
     stood_on_both: bool = False
 
     def look(self, name: str) -> list[Any]:
@@ -57,8 +60,10 @@ class Life:
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    with Seedbox(tmp_path_factory.mktemp("life"), request.param) as box, FakeArr("sonarr") as arr:
+    with Seedbox(tmp_path_factory.mktemp("life"), request.param) as box, FakeArr("sonarr") as arr, Receiver() as hook:
         box.start(
+            webhook_url=f"{hook.url}/T0KEN",
+            webhook_secret="s3cret",
             sonarr_url=arr.url,
             sonarr_api_key=KEY,
             sonarr_tag="tv",
@@ -67,7 +72,7 @@ def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         seen = Life(box)
         _download(seen)
         _low_space(seen)
-        seen.told = arr.commands
+        seen.told, seen.posts = arr.commands, hook.posts
         yield seen
 
 
@@ -214,6 +219,24 @@ def test_sonarr_was_told_of_its_label_only_and_to_copy(life):
         name = next(name for name, torrent in life.torrents.items() if torrent.hash == command["downloadClientId"])
         assert command["importMode"] == "Copy"
         assert command["path"] == str(life.box.path(life.box.hdd, life.torrents[name], "tv"))
+
+
+def test_the_webhook_was_told_once_of_each_that_failed_or_was_relocated(life):
+    until(lambda: len(life.posts) > len(LIVES), "it was told of all")
+    told = [(post.body["event"], post.body["hash"]) for post in life.posts]
+    expected = [("relocated", life.torrents[name].hash) for name in LIVES]
+    assert sorted(told) == sorted([*expected, ("failed", life.torrents[OUTSIDE].hash)])
+    assert {post.headers["X-Seedcache-Signature"] for post in life.posts} == {
+        signature("s3cret", post.content) for post in life.posts
+    }
+    assert {post.body["name"] for post in life.posts if post.body["event"] == "relocated"} == {*LIVES}
+
+
+def test_no_secret_is_in_the_log_or_the_state(life):
+    kept = [path.read_bytes() for path in life.box.supervisor.state.rglob("*") if path.is_file()]
+    for secret in (b"T0KEN", b"s3cret", KEY.encode()):
+        assert secret not in life.box.supervisor.said().encode()
+        assert not any(secret in content for content in kept)
 
 
 def test_nothing_of_ours_is_left_on_the_disks(life):

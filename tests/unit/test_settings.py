@@ -340,3 +340,38 @@ def test_the_class_alone_costs_neither_dynaconf_nor_requests():
     environ = {"PATH": os.environ["PATH"]}
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environ)
     assert not {"dynaconf", "requests", "tomllib", "urllib.parse", "difflib"} & set(loaded.stdout.split())
+
+
+# -- messengers --------------------------------------------------------------------------------------------------------
+
+
+def test_the_address_of_a_webhook_is_a_secret_everywhere(file):
+    config = file('[webhook]\nurl = "https://hooks.example/T0KEN"\nsecret = "s3cret"\nevents = ["gone", "failed"]\n')
+    loaded = settings.load(config, REQUIRED)
+    assert (loaded.webhook_url, loaded.webhook_events) == ("https://hooks.example/T0KEN", ("failed", "gone"))
+    shown = f"{loaded!r} {loaded.explain()}"
+    assert "T0KEN" not in shown
+    assert "s3cret" not in shown
+
+
+def test_one_that_is_wrong_is_not_quoted(file):
+    (problem,) = problems(SEEDCACHE_WEBHOOK_URL="htps://hooks.example/T0KEN")
+    assert problem.startswith("WEBHOOK_URL (environment variable SEEDCACHE_WEBHOOK_URL)")
+    assert "http://" in problem
+    assert "T0KEN" not in problem
+    (problem,) = problems(file("apprise_url = 7\n"))
+    assert "APPRISE_URL" in problem
+
+
+def test_it_may_stand_in_a_file_of_its_own(tmp_path):
+    (tmp_path / "url").write_text("https://hooks.example/T0KEN\n")
+    loaded = settings.load(None, REQUIRED | {"SEEDCACHE_WEBHOOK_URL": f"file:{tmp_path}/url"})
+    assert loaded.webhook_url == "https://hooks.example/T0KEN"
+
+
+def test_events_are_words_that_there_are():
+    loaded = settings.load(None, REQUIRED | {"SEEDCACHE_WEBHOOK_EVENTS": " Held,failed, held"})
+    assert loaded.webhook_events == ("failed", "held")
+    (problem,) = problems(SEEDCACHE_APPRISE_EVENTS="failed,burnt")
+    assert "burnt" in problem
+    assert "relocated" in problem

@@ -1,8 +1,9 @@
 import pytest
 
 from supervisor.jobs import Job, State
-from supervisor.notifiers.base import Notifier
-from supervisor.notifiers.table import NOTIFIERS, map_path, task, which
+from supervisor.messages import News
+from supervisor.notifiers.base import Messenger, Notifier
+from supervisor.notifiers.table import MESSENGERS, NOTIFIERS, announcement, map_path, messengers, task, which
 from supervisor.settings import Settings
 
 HASH = "A" * 40
@@ -27,6 +28,24 @@ def test_every_service_has_its_settings():
 def test_every_entry_is_a_notifier():
     entries: list[Notifier] = list(NOTIFIERS.values())
     assert all(callable(entry.notify) and callable(entry.probe) for entry in entries)
+
+
+def test_every_messenger_has_its_settings_and_is_one():
+    for service in MESSENGERS:
+        for name in ("url", "events"):
+            assert hasattr(settings(), f"{service}_{name}")
+    entries: list[Messenger] = list(MESSENGERS.values())
+    assert all(callable(entry.announce) for entry in entries)
+
+
+def test_a_messenger_with_an_address_is_told_with_its_secret_if_it_has_one():
+    configured = settings(webhook_url="http://w", webhook_secret="k")
+    assert messengers(settings()) == ()
+    assert messengers(configured) == ("webhook",)
+    news = News(1, "failed", 1.0, HASH, "Show", "x")
+    made = announcement(7, "webhook", news, configured)
+    assert (made.token, made.hash, made.url, made.secret, made.news) == (7, HASH, "http://w", "k", news)
+    assert announcement(8, "apprise", news, settings(apprise_url="http://a")).secret == ""
 
 
 @pytest.mark.parametrize(
