@@ -196,12 +196,12 @@ class Journal:
         """Return the number of the last event; 0: there is none."""
         return int(self._database.execute("SELECT ifnull(max(id), 0) FROM events").fetchone()[0])
 
-    def events_after(self, number: int, actions: Sequence[str], limit: int) -> list[tuple[int, Event]]:
-        """Return the events of some actions that came after a number, the oldest first, each with its number."""
+    def events_of(self, actions: Sequence[str], after: int, limit: int) -> list[tuple[int, Event]]:
+        """Return the events of some actions that came after one with a number, the oldest first, each with its number."""
         rows = self._database.execute(
             "SELECT id, at, hash, action, text FROM events "  # noqa: S608
             f"WHERE id > ? AND action IN ({', '.join('?' * len(actions))}) ORDER BY id LIMIT ?",
-            (number, *actions, limit),
+            (after, *actions, limit),
         )
         return [(row[0], Event(*row[1:])) for row in rows]
 

@@ -44,10 +44,6 @@ class Reader(Journal):
             raise InvalidInput(f"{text} is the beginning of several: {', '.join(found)}; write more digits")
         raise InvalidInput(f"no torrent in the journal has a hash that begins with {text}")
 
-    def last_event(self) -> int:
-        """Return the id of the last event; 0: there is none."""
-        return int(self._database.execute("SELECT ifnull(max(id), 0) FROM events").fetchone()[0])
-
     def events_after(self, number: int, job_hash: str | None = None) -> list[tuple[int, Event]]:
         """Given an event's id, return the later ones, of one torrent or of all, each with its id, the oldest first."""
         query = "SELECT id, at, hash, action, text FROM events WHERE id > ? AND hash = ifnull(?, hash) ORDER BY id"

@@ -114,7 +114,7 @@ class Announcements:
     def _pending(self, mark: Bookmark, settings: Settings) -> Pending:
         after = max(mark.event, self._seen.get(mark.service, 0))
         last = self._board.last_event()
-        pending = self._board.events_after(after, getattr(settings, f"{mark.service}_events"), _AT_ONCE)
+        pending = self._board.events_of(getattr(settings, f"{mark.service}_events"), after, _AT_ONCE)
         if not pending:
             self._seen[mark.service] = last
         return pending

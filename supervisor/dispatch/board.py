@@ -154,9 +154,9 @@ class Board:
             if job_hash not in self._jobs:
                 yield job
 
-    def events_after(self, number: int, actions: Sequence[str], limit: int) -> list[tuple[int, Event]]:
-        """Return the durable events of some actions after a number, the oldest first, each with its number."""
-        return self._journal.events_after(number, actions, limit)
+    def events_of(self, actions: Sequence[str], after: int, limit: int) -> list[tuple[int, Event]]:
+        """Return the durable events of some actions after one with a number, the oldest first, each with its number."""
+        return self._journal.events_of(actions, after, limit)
 
     def last_event(self) -> int:
         """Return the number of the last durable event."""
