@@ -197,7 +197,7 @@ class Journal:
         return int(self._database.execute("SELECT ifnull(max(id), 0) FROM events").fetchone()[0])
 
     def events_of(self, actions: Sequence[str], after: int, limit: int) -> list[tuple[int, Event]]:
-        """Return the events of some actions that came after one with a number, the oldest first, each with its number."""
+        """Return the events of some actions after one with a number, the oldest first, each with its number."""
         rows = self._database.execute(
             "SELECT id, at, hash, action, text FROM events "  # noqa: S608
             f"WHERE id > ? AND action IN ({', '.join('?' * len(actions))}) ORDER BY id LIMIT ?",
