@@ -73,7 +73,9 @@ class Arbiter:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         journal = Journal(place(settings.state_dir))
         self._journal = journal
-        self._inquirer = Inquirer(settings.state_dir, settings.scgi_url, settings.rpc_timeout, self._post)
+        self._inquirer = Inquirer(
+            settings.state_dir, settings.download_path_ssd, settings.scgi_url, settings.rpc_timeout, self._post
+        )
         self._board, self._crew, self._relief = Board(journal), Crew(), Relief(Disks(journal), self._inquirer)
         self._view = live.View(settings, self._board, self._crew, self._relief, self._inquirer)
         self._metrics = Metrics(self._view.snapshot)
@@ -278,7 +280,7 @@ class Arbiter:
             settings = replace(settings, **{name: getattr(self._settings, name) for name in _FIXED})
             logging.getLogger().setLevel(settings.log_level)
             self._settings = self._dispatcher.settings = self._view.settings = settings
-            self._inquirer.reach(settings.scgi_url, settings.rpc_timeout)
+            self._inquirer.reach(settings.download_path_ssd, settings.scgi_url, settings.rpc_timeout)
             self._fleet.want(settings.max_concurrent_processes)
             self._relief.soon(anyway=True)
             log.info("", extra={"action": "reloaded"})

@@ -182,6 +182,16 @@ class Dispatcher:
         match answer:
             case Located(_, torrent):
                 self._located(job, torrent, now)
+            case Located(_, torrent, kin):
+                roots = self._relief.disks.ssd.path, self._relief.disks.hdd.path
+                located = decisions.located(job, torrent, *roots, self._limits, now)
+                if located.state is State.SUBMITTED:
+                    where = located.destination.decode(errors="replace")
+                    self._board.put(located, now, f"{located.size} bytes, to be copied to {where}")
+                    self.scheduler.ready[job.hash] = torrent.directory == located.destination
+                    self.scheduler.kin[job.hash] = kin
+                else:
+                    self._board.put(located, now)
             case Unlisted():
                 self._board.put(decisions.absent(job, self._limits, now), now)
             case Unusable(_, reason):

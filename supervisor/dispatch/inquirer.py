@@ -7,13 +7,14 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from supervisor.adapters import clock, durable, session
 from supervisor.adapters.bencode import LARGEST
 from supervisor.adapters.resolving import all_resolved, resolved
+from supervisor.dispatch.kinship import Kinship, Ties
 from supervisor.errors import RTorrentUnreachable, SeedcacheError, TorrentGone
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Located:
 
     hash: str
     torrent: "Torrent"
+    kin: tuple[str, ...] = ()  # hashes of others with some of the same files, by device and inode
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Surveyed:
     """All torrents."""
 
     torrents: tuple["Torrent", ...]
+    ties: Ties = field(default_factory=Ties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +78,22 @@ def metainfo_path(state_dir: str, job_hash: str) -> bytes:
     return os.fsencode(os.path.join(state_dir, "metainfo", f"{job_hash}.torrent"))
 
 
+def _metafile(state_dir: str, home: Callable[[], bytes], job_hash: str) -> bytes:
+    """Return where a metafile is: kept here, or in rTorrent's session."""
+    kept = metainfo_path(state_dir, job_hash)
+    return kept if os.path.exists(kept) else session.metafile(home(), job_hash)
+
+
 class Inquirer(threading.Thread):
     """The thread."""
 
-    def __init__(self, state_dir: str, url: str, timeout: float, answer: Callable[[Answer], None]) -> None:
+    def __init__(self, state_dir: str, ssd: str, url: str, timeout: float, answer: Callable[[Answer], None]) -> None:
         super().__init__(name="inquirer", daemon=True)
         self._state_dir = state_dir
         self._answer = answer
         self._where = (url, timeout)
+        self._ssd = ssd
+        self._kinship: Kinship | None = None
         self._wanted: dict[str, None] = {}  # hashes, in order of asking
         self._survey = False
         self._leave = False
@@ -101,10 +112,12 @@ class Inquirer(threading.Thread):
             self._survey = True
             self._changed.notify()
 
-    def reach(self, url: str, timeout: float) -> None:
+    def reach(self, ssd: str, url: str, timeout: float) -> None:
         """Given new settings, use them from the next call on."""
         with self._changed:
             self._where = (url, timeout)
+            if ssd != self._ssd:
+                self._ssd, self._kinship = ssd, None
             self._changed.notify()
 
     def leave(self) -> None:
@@ -139,24 +152,30 @@ class Inquirer(threading.Thread):
         from supervisor.adapters.rtorrent import RTorrent  # noqa: PLC0415  (87 ms and 10 MB: only once it is needed)
 
         rtorrent = RTorrent(*where)
-        if survey or len(hashes) >= _MANY:
+        home = cache(rtorrent.session_path)  # one call, however many are looked up
+        metafile = partial(_metafile, self._state_dir, home)
+        with self._changed:
+            kinship = self._kinship = self._kinship or Kinship(os.fsencode(self._ssd))
+        if survey or len(hashes) >= _MANY or (hashes and not kinship.whole):
             torrents = all_resolved(self._timed(rtorrent.torrents))
-            with self._changed:
-                self._survey = False
+            ties = kinship.look(torrents, metafile)
             if survey:
-                self._answer(Surveyed(tuple(torrents)))
+                with self._changed:
+                    self._survey = False
+                self._answer(Surveyed(tuple(torrents), ties))
             known = {torrent.hash: torrent for torrent in torrents}
         else:
             known = {}
             if not hashes:
                 self._timed(rtorrent.session_path)  # nobody asks: is it still there?
-        home = cache(rtorrent.session_path)  # one call, however many are looked up
         for job_hash in hashes:
             torrent = known.get(job_hash)
             try:
                 # One that the list lacks is asked for by name: the list may be younger than the torrent.
                 torrent = torrent or resolved(self._timed(partial(rtorrent.torrent, job_hash)))
                 answer = self._keep_metainfo(home, torrent)
+                if isinstance(answer, Located):
+                    answer = replace(answer, kin=kinship.of(torrent, metafile))
             except TorrentGone:
                 answer = Unlisted(job_hash)
             with self._changed:

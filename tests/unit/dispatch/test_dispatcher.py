@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from supervisor.dispatch.dispatcher import Submission, WorkerLost
-from supervisor.dispatch.inquirer import Located, Surveyed, Unlisted
+from supervisor.dispatch.inquirer import Located, Surveyed, Unlisted, metainfo_path
 from supervisor.jobs import Proof, State, Telling
 from supervisor.journal import JournalUnwritable
-from supervisor.messages import Copy, Done, Failed, Notified, Notify, Prove, Proven, Relocate
+from supervisor.messages import Copy, Done, Failed, Kin, Notified, Notify, Prove, Proven, Relocate
 from tests.unit.office import COPIED, Office, a_hash, relocated, seen
 
 A, B = a_hash(0xA), a_hash(0xB)
@@ -460,3 +460,25 @@ def test_what_is_wanted_for_downloads_is_a_water_mark_for_the_time_being(office)
     office.relief.wanted = 0
     office.relief.look(office.now, office.settings)
     assert not office.relief.low
+
+
+def test_a_torrent_waits_for_the_copy_of_its_kin_and_is_told_where_it_stands(office):
+    office.dispatcher.settings = replace(office.settings, writers_per_device=2)
+    office.ask(A)
+    office.locate(A)
+    office.ask(B)
+    directory = os.fsencode(office.ssd / "linked")
+    assert office.handle(Located(B, seen(B, directory), kin=(A,))) == []
+    ((worker, task), *_) = office.answer("copier-1", COPIED)
+    first = office.job(A)
+    kin = Kin(A, metainfo_path(office.settings.state_dir, A), first.source, first.destination)
+    assert (worker.startswith("copier"), task.hash, task.kin) == (True, B, (kin,))
+
+
+def test_a_torrent_whose_kin_failed_is_copied_itself(office):
+    office.ask(A)
+    office.locate(A)
+    office.ask(B)
+    office.handle(Located(B, seen(B, os.fsencode(office.ssd / "linked")), kin=(A,)))
+    ((_, task),) = office.answer("copier-1", Failed("a disk error", retry=True))
+    assert (task.hash, task.kin) == (B, ())

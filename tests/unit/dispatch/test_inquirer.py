@@ -79,7 +79,7 @@ def asked(played, tmp_path):
     (tmp_path / "metainfo").mkdir()
     answers = queue.SimpleQueue()
     with listening(scripted(played.answer), str(tmp_path / "rpc")):
-        inquirer = Inquirer(str(tmp_path), str(tmp_path / "rpc"), 5.0, answers.put)
+        inquirer = Inquirer(str(tmp_path), str(tmp_path / "ssd"), str(tmp_path / "rpc"), 5.0, answers.put)
         yield inquirer, answers
         inquirer.leave()
         inquirer.join(10)
