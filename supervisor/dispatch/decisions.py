@@ -3,7 +3,7 @@
 Retry is decided here and nowhere else: a job that waits knows when it is due, and `resumed` says with what it goes on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -139,6 +139,15 @@ def retried(job: Job, now: float) -> Job:
     if job.state in (State.FAILED, State.CANCELLED, State.GONE):
         return submitted(job, job.hash, now)
     return job
+
+
+def beside(torrent: "Torrent", kin: Iterable[Job]) -> Job | None:
+    """Return the first of its kin that lies on the very paths of a torrent on the SSD: one copy is to serve both."""
+    for job in kin:
+        same = job.source == torrent.directory and job.multi == torrent.multi
+        if same and job.destination and (job.multi or job.name == torrent.name):
+            return job
+    return None
 
 
 def located(

@@ -180,28 +180,21 @@ class Dispatcher:
             return
         self._board.then(partial(self._metrics.attempt, "locate"))
         match answer:
-            case Located(_, torrent):
-                self._located(job, torrent, now)
             case Located(_, torrent, kin):
-                roots = self._relief.disks.ssd.path, self._relief.disks.hdd.path
-                located = decisions.located(job, torrent, *roots, self._limits, now)
-                if located.state is State.SUBMITTED:
-                    where = located.destination.decode(errors="replace")
-                    self._board.put(located, now, f"{located.size} bytes, to be copied to {where}")
-                    self.scheduler.ready[job.hash] = torrent.directory == located.destination
-                    self.scheduler.kin[job.hash] = kin
-                else:
-                    self._board.put(located, now)
+                self._located(job, torrent, kin, now)
             case Unlisted():
                 self._board.put(decisions.absent(job, self._limits, now), now)
             case Unusable(_, reason):
                 self._fail(job, "locate", Failed(reason, retry=True), now)
 
-    def _located(self, job: Job, torrent: "Torrent", now: float) -> None:
+    def _located(self, job: Job, torrent: "Torrent", kin: tuple[str, ...], now: float) -> None:
         disks = self._relief.disks
         hdds = [place.path for place in disks.hdds]
 
         def destination_of(torrent: "Torrent") -> bytes:
+            beside = decisions.beside(torrent, filter(None, map(self._board.get, kin)))
+            if beside is not None and disks.serves(beside.destination):
+                return beside.destination
             return self.room.destination(torrent, self.settings, now)
 
         try:
@@ -214,7 +207,7 @@ class Dispatcher:
             self._board.put(located, now, f"{located.size} bytes, to be copied to {where}")
             hdd = disks.hdd_of(located.destination)
             if hdd is not None:
-                self.scheduler.ready[job.hash] = Ready(hdd.path, torrent.directory == located.destination)
+                self.scheduler.ready[job.hash] = Ready(hdd.path, torrent.directory == located.destination, kin)
         else:
             self._board.put(located, now)
 

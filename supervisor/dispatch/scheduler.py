@@ -2,9 +2,8 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from collections.abc import Iterable, Iterator
 from functools import partial
 
 from supervisor.adapters import files
@@ -15,8 +14,7 @@ from supervisor.dispatch.inquirer import metainfo_path
 from supervisor.dispatch.planning import inside
 from supervisor.dispatch.relief import Relief
 from supervisor.jobs import Job, Proof, State
-from supervisor.messages import Copy, Place, Prove, Relocate
-from supervisor.messages import Copy, Kin, Prove, Relocate
+from supervisor.messages import Copy, Kin, Place, Prove, Relocate
 from supervisor.notifiers import table
 from supervisor.observation.metrics import Metrics
 from supervisor.settings import Settings
@@ -28,6 +26,7 @@ class Ready:
 
     hdd: bytes  # the root of its destination
     switched: bool  # rTorrent has been switched to the HDD copy already, which is only to be proven
+    kin: tuple[str, ...] = ()  # hashes of torrents that have some of the same files on the SSD
 
 
 class Scheduler:
@@ -35,10 +34,6 @@ class Scheduler:
 
     def __init__(self, board: Board, crew: Crew, relief: Relief, metrics: Metrics) -> None:
         self.ready: dict[str, Ready] = {}  # hashes that rTorrent has confirmed and that wait for a copy worker
-        # Hashes that rTorrent has confirmed and that wait for a copy worker; True: it has been switched to the HDD copy
-        # already, which is only to be proven.
-        self.ready: dict[str, bool] = {}
-        self.kin: dict[str, tuple[str, ...]] = {}  # of those: hashes of torrents with the same files on the SSD
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
         self._disks = relief.disks
         self.tokens = itertools.count(1)  # of all tasks: never the same twice
@@ -110,10 +105,10 @@ class Scheduler:
                 continue
             if self._busy(job_hash):  # the copy before was cancelled, and is still being stopped
                 continue
-            kin = list(filter(None, map(self._board.get, self.kin.get(job_hash, ()))))
+            kin = list(filter(None, map(self._board.get, ready.kin)))
             if any(other.state is State.COPYING for other in kin):  # what it writes is taken then, not written twice
                 continue
-            self._board.then(partial(self._taken, job_hash))
+            self._board.then(partial(self.ready.pop, job_hash, None))
             job = self._board.get(job_hash)
             hdd = self._disks.hdd_of(ready.hdd)
             if job is None or job.state is not State.SUBMITTED or hdd is None:
@@ -131,23 +126,18 @@ class Scheduler:
                 hdd,
                 settings.verification_enabled and settings.proof == "before-publish",
                 *_pace(settings),
-                tuple(self._published(kin, settings)),
+                tuple(self._published(kin, hdd, settings)),
             )
         return None
 
-    def _prove(self, job: Job, hdd: Place, settings: Settings) -> Prove:
-    def _taken(self, job_hash: str) -> None:
-        self.ready.pop(job_hash, None)
-        self.kin.pop(job_hash, None)
-
-    def _published(self, kin: Iterable[Job], settings: Settings) -> Iterator[Kin]:
+    def _published(self, kin: Iterable[Job], hdd: Place, settings: Settings) -> Iterator[Kin]:
         """Yield those of its kin whose copies stand on the HDD that a torrent goes to."""
         for other in kin:
-            if other.proof is not Proof.NONE and inside(other.destination, self._relief.disks.hdd.path):
+            if other.proof is not Proof.NONE and inside(other.destination, hdd.path):
                 path = metainfo_path(settings.state_dir, other.hash)
                 yield Kin(other.hash, path, other.source, other.destination)
 
-    def _prove(self, job: Job, settings: Settings) -> Prove:
+    def _prove(self, job: Job, hdd: Place, settings: Settings) -> Prove:
         path = metainfo_path(settings.state_dir, job.hash)
         return Prove(next(self.tokens), job.hash, path, job.destination, hdd, *_pace(settings))
 

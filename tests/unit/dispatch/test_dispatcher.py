@@ -482,3 +482,14 @@ def test_a_torrent_whose_kin_failed_is_copied_itself(office):
     office.handle(Located(B, seen(B, os.fsencode(office.ssd / "linked")), kin=(A,)))
     ((_, task),) = office.answer("copier-1", Failed("a disk error", retry=True))
     assert (task.hash, task.kin) == (B, ())
+
+
+def test_a_torrent_on_the_same_paths_goes_where_the_first_went_whatever_its_label(office):
+    office.ask(A)
+    office.locate(A)
+    office.ask(B)
+    there = os.fsencode(office.ssd / A)
+    office.handle(Located(B, seen(B, there, label="cross-seed"), kin=(A,)))
+    ((_, task), *_) = office.answer("copier-1", COPIED)
+    assert (task.hash, task.destination) == (B, office.job(A).destination)
+    assert office.job(B).label == "cross-seed"
