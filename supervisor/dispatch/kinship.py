@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from supervisor.dispatch.planning import inside
 from supervisor.errors import ConfigurationError, TransferError
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 _LARGEST = 3  # files of each torrent
 _Inode = tuple[int, int]  # st_dev, st_ino
+_T = TypeVar("_T")
 Metafile = Callable[[str], bytes]  # given a hash, returns the path of its metafile; may raise SeedcacheError
+
+
+class _File(NamedTuple):
+    path: bytes
+    inode: _Inode
+    links: int
+    size: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +50,14 @@ class Kinship:
         """Given all torrents, directories resolved, return how those on the SSD hang together now."""
         ours = [torrent for torrent in torrents if inside(torrent.directory, self._ssd)]
         self._largest = {each.hash: self._largest[each.hash] for each in ours if each.hash in self._largest}
-        names: dict[_Inode, set[bytes]] = {}
-        owners: dict[_Inode, dict[str, None]] = {}
-        found: dict[str, list[tuple[_Inode, os.stat_result]]] = {}
+        names: dict[_Inode, tuple[bytes, ...]] = {}
+        found: dict[str, list[_File]] = {}
+        self._owners = {}
         for torrent in ours:
-            for path, inode, info in self._files(torrent, metafile):
-                names.setdefault(inode, set()).add(path)
-                owners.setdefault(inode, {})[torrent.hash] = None
-                found.setdefault(torrent.hash, []).append((inode, info))
-        self._owners = {inode: tuple(hashes) for inode, hashes in owners.items()}
+            found[torrent.hash] = files = list(self._files(torrent, metafile))
+            for file in files:
+                names[file.inode] = _with(names.get(file.inode, ()), file.path)
+                self._owners[file.inode] = _with(self._owners.get(file.inode, ()), torrent.hash)
         self.whole = True
         links: dict[str, frozenset[str]] = {}
         for hashes in filter(lambda hashes: len(hashes) > 1, self._owners.values()):
@@ -63,15 +70,13 @@ class Kinship:
         if not inside(torrent.directory, self._ssd):
             return ()
         kin: dict[str, None] = {}
-        for _, inode, _ in self._files(torrent, metafile):
-            owners = self._owners.get(inode, ())
+        for file in self._files(torrent, metafile):
+            owners = self._owners[file.inode] = _with(self._owners.get(file.inode, ()), torrent.hash)
             kin |= dict.fromkeys(owners)
-            if torrent.hash not in owners:
-                self._owners[inode] = (*owners, torrent.hash)
         kin.pop(torrent.hash, None)
         return tuple(kin)
 
-    def _files(self, torrent: "Torrent", metafile: Metafile) -> Iterator[tuple[bytes, _Inode, os.stat_result]]:
+    def _files(self, torrent: "Torrent", metafile: Metafile) -> Iterator[_File]:
         from supervisor.transfer import metainfo  # noqa: PLC0415  (for who asks rTorrent only)
 
         known = self._largest.get(torrent.hash)
@@ -92,17 +97,21 @@ class Kinship:
             except OSError:
                 continue
             if stat.S_ISREG(info.st_mode):
-                yield path, (info.st_dev, info.st_ino), info
+                yield _File(path, (info.st_dev, info.st_ino), info.st_nlink, info.st_size)
 
 
 def _unfreed(
     torrents: Iterable["Torrent"],
-    found: Mapping[str, list[tuple[_Inode, os.stat_result]]],
-    names: Mapping[_Inode, set[bytes]],
+    found: Mapping[str, list[_File]],
+    names: Mapping[_Inode, tuple[bytes, ...]],
 ) -> Iterator[tuple[str, int]]:
     """Yield hash and bytes; those of the files that were not looked at are taken to be as those that were."""
     for torrent in torrents:
-        files = found.get(torrent.hash, ())
-        beyond = sum(info.st_size for inode, info in files if info.st_nlink > len(names[inode]))
+        files = found[torrent.hash]
+        beyond = sum(file.size for file in files if file.links > len(names[file.inode]))
         if beyond:
-            yield torrent.hash, torrent.size * beyond // sum(info.st_size for _, info in files)
+            yield torrent.hash, torrent.size * beyond // sum(file.size for file in files)
+
+
+def _with(values: tuple[_T, ...], value: _T) -> tuple[_T, ...]:
+    return values if value in values else (*values, value)
