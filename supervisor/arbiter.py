@@ -18,7 +18,7 @@ from dataclasses import replace
 from inotify_simple import INotify, flags
 
 from supervisor import broker, logs, spool
-from supervisor.adapters import clock, locks, systemd
+from supervisor.adapters import clock, durable, locks, systemd
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
 from supervisor.dispatch.disks import Disks
@@ -51,7 +51,7 @@ def run(settings: Settings, reload: Callable[[], Settings]) -> int:
     """
     try:
         for name in ("spool", "metainfo", "run"):
-            os.makedirs(os.path.join(settings.state_dir, name), exist_ok=True)
+            durable.make_directory(os.path.join(os.path.abspath(settings.state_dir), name))
         os.chmod(os.path.join(settings.state_dir, "run"), 0o700)
         os.makedirs(settings.lock_dir, exist_ok=True)
         logs.start(settings.log_level, settings.log_file, settings.log_format)

@@ -1,6 +1,8 @@
-"""Our own small files, written whole or not at all."""
+"""Our own small files and directories: written whole or not at all, and durable if wanted."""
 
+import errno
 import os
+from contextlib import suppress
 
 
 def replace(path: str, data: bytes, *, durable: bool, mode: int = 0o644) -> None:
@@ -21,8 +23,28 @@ def replace(path: str, data: bytes, *, durable: bool, mode: int = 0o644) -> None
         os.close(handle)
     os.replace(temporary, path)
     if durable:
-        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        _sync(os.path.dirname(path))
+
+
+def make_directory(path: str) -> None:
+    """Make a directory, and those above it that are missing; all of them are on stable storage when this returns.
+
+    One that is there is seen there too: whoever made it may have been killed before it was. Raise OSError.
+    """
+    above = os.path.dirname(path)
+    if not os.path.isdir(above):
+        make_directory(above)
+    with suppress(FileExistsError):
+        os.mkdir(path)
+    if not os.path.isdir(path):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    with suppress(PermissionError):  # whoever may not read what is above did not make it either
+        _sync(above)
+
+
+def _sync(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Self
@@ -90,13 +90,16 @@ def open_directory(base: int, components: Components) -> int:
 
 
 def make_directory(base: int, components: Components, mode: int = 0o777) -> int:
-    """As open_directory, but make what is missing and fsync each new directory's parent."""
+    """As open_directory, but make what is missing, and fsync the parent of each on the way.
+
+    Also of one that is there: whoever made it may have been killed before its fsync.
+    """
     current = os.open(b".", DIRECTORY, dir_fd=base)
     for component in components:
         try:
             with suppress(FileExistsError):
                 os.mkdir(component, mode, dir_fd=current)
-                os.fsync(current)
+            os.fsync(current)
             following = os.open(component, DIRECTORY, dir_fd=current)
         finally:
             os.close(current)
@@ -226,6 +229,20 @@ def prune(base: int, components: Components) -> None:
         finally:
             os.close(above)
         components = components[:-1]
+
+
+def sync_directories(base: int, folders: Iterable[Components]) -> None:
+    """Make what became of the entries of those directories below `base` durable; those that are gone are passed over.
+
+    Raise OSError.
+    """
+    for folder in folders:
+        with suppress(FileNotFoundError):
+            descriptor = open_directory(base, folder)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def allocated(info: os.stat_result) -> int:

@@ -47,6 +47,8 @@ def remove(
         try:
             source = _keep(stack, files.open_directory(ssd, below))
         except FileNotFoundError:
+            with files.explained(task.source):
+                files.sync_directories(ssd, [below[:-1]])  # the earlier attempt may have ended before it did
             return Removed(0, 0)
         except OSError as error:
             raise files.failure(error, task.source) from error
@@ -54,10 +56,13 @@ def remove(
         for file in meta.files:
             _check(file, originals, copies)
         removed = _unlink(meta, originals, confirm, others, report)
-        for folder in reversed(publishing.folders(file.path for file in meta.files)):
+        folders = publishing.folders(file.path for file in meta.files)
+        for folder in reversed(folders):
             files.prune(source, folder)
         if meta.multi and below:  # the directory of a torrent of one file is not the torrent's own
             files.prune(_keep(stack, files.open_directory(ssd, below[:-1])), below[-1:])
+        with files.explained(task.source):  # else a power cut may bring them back, and nobody would remove them again
+            files.sync_directories(ssd, [below[:-1], *((*below, *folder) for folder in folders)])
     return removed
 
 

@@ -82,6 +82,7 @@ class RTorrentProcess:
         self.socket = os.path.join(self._short, "rpc")
         self.url = f"scgi+unix://{self.socket}"
         self.extra = extra
+        self.environment: dict[str, str] = {}  # beside what it always gets
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -118,7 +119,7 @@ class RTorrentProcess:
                 stdout=log,
                 stderr=log,
                 cwd=self.home,
-                env={"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"},
+                env={"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", **self.environment},
             )
         expected = len(list(self.session.glob("*.torrent")))
 

@@ -51,6 +51,7 @@ class SupervisorProcess:
             "log_level": "DEBUG",
         } | settings
         self.ssd, self.hdd = ssd, hdd
+        self.environment: dict[str, str] = {}  # for its processes and the hook, beside what they always get
         self._process: subprocess.Popen[bytes] | None = None
         self.configure()
 
@@ -85,7 +86,8 @@ class SupervisorProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={"PATH": os.environ["PATH"], "HOME": str(self.home)},
+                env={"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environment},
+                process_group=0,  # all its processes can be killed at once, and nobody else's
             )
         if ready:
             until(lambda: self.crew() and all(worker["up"] for worker in self.crew()), "all workers wait for tasks")
@@ -124,7 +126,7 @@ class SupervisorProcess:
         """The snapshot on disk, if it is this process's; else an empty one."""
         try:
             found = json.loads((self.state / "run" / "live.json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # after a power cut it may be there, and empty
             found = {}
         if not self.alive:
             raise AssertionError(f"the supervisor ended: {self.said()[-3000:]}")

@@ -1,0 +1,38 @@
+"""A sample of the campaign that script/campaign runs in full."""
+
+import contextlib
+import random
+
+import pytest
+
+from tests.campaign import crashes, powerloss, transfers
+from tests.campaign.life import Rig
+
+pytestmark = pytest.mark.real
+
+SEED = 1
+
+
+@pytest.mark.parametrize("part", [crashes.kills, crashes.cuts, crashes.errors])
+def test_a_life_that_is_struck_anywhere_ends_right(part):
+    with Rig() as rig:
+        for _, run in random.Random(SEED).sample(list(part(rig, rig.trace())), 4):
+            run()
+
+
+def test_whatever_posix_lets_a_disk_keep_of_a_life_nothing_is_lost():
+    with Rig() as rig:
+        assert powerloss.moments(rig, random.Random(SEED), every=5, restarted=0)["states"] > 200
+
+
+@pytest.mark.parametrize("layout", ["a directory", "one file", "a shared directory", "hard links"])
+def test_whatever_posix_lets_a_disk_keep_of_a_copy_nothing_is_lost(tmp_path, layout):
+    scene = transfers.Scene(tmp_path, layout)
+    assert scene.cut(random.Random(SEED))["states"] > 100
+
+
+def test_a_copy_that_is_killed_anywhere_is_done_by_the_next():
+    with contextlib.ExitStack() as stack:
+        killed = [run for name, run in transfers.cases(stack, SEED) if "power" not in name]
+        for run in random.Random(SEED).sample(killed, 12):
+            run()
