@@ -5,9 +5,8 @@ at once. The page cache is no witness: what it holds of a file is dropped first,
 """
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -82,29 +81,49 @@ class Proof:
         self._wrong = wrong
 
     def threads(self, crew: Crew, runs: Iterable[Run], *, spins: bool = False) -> list[Callable[[], None]]:
-        """Return what proves the pieces, for the crew to run. A disk that spins is read by one thread at a time."""
-        self._groups = self._stream.groups(runs, BLOCK)
-        self._head: AbstractContextManager[object] = threading.Lock() if spins else nullcontext()
+        """Return what proves the pieces, for the crew to run. A disk that spins is read in order."""
+        self._groups = enumerate(self._stream.groups(runs, BLOCK))
+        self._turn = 0 if spins else None  # whose reads the head follows: an unfair lock would make it jump
         memory = buffers(2 if spins else READERS)
         return [partial(self._work, crew, buffer) for buffer in memory]
 
     def _work(self, crew: Crew, buffer: memoryview) -> None:
         with ExitStack() as stack:
             directories = [stack.enter_context(files.Directories(*tree)) for tree in self._trees]
-            reader = _Reader(self._stream.meta, directories, self._where, buffer, self._head, crew)
+            reader = _Reader(self._stream.meta, directories, self._where, buffer, crew)
             stack.callback(reader.close)
             while True:
                 with crew.changed:
                     crew.check()
-                    run = next(self._groups, None)
+                    number, run = next(self._groups, (0, None))
                 if run is None:
                     return
                 hasher = PieceHasher(self._stream.meta, run[0], self._wrong)
                 start, end = self._stream.span(run)
+                self._wait_for_turn(number, crew)
+                left = end - start
                 for extent in self._stream.extents(start, end):
-                    reader.read(extent, hasher)
+                    for data in reader.read(extent):
+                        left -= data if isinstance(data, int) else len(data)
+                        if not left:
+                            self._pass_turn(crew)  # the next reads while the last of this is hashed
+                        if isinstance(data, int):
+                            hasher.zeros(data)
+                        else:
+                            hasher.feed(data)
                 with crew.changed:
                     self.done += end - start
+
+    def _wait_for_turn(self, number: int, crew: Crew) -> None:
+        if self._turn is not None:
+            with crew.changed:
+                crew.wait_for(lambda: self._turn == number)
+
+    def _pass_turn(self, crew: Crew) -> None:
+        if self._turn is not None:
+            with crew.changed:
+                self._turn += 1
+                crew.changed.notify_all()
 
 
 class _Reader:
@@ -116,21 +135,20 @@ class _Reader:
         directories: Sequence[files.Directories],
         where: Sequence[int | None],
         buffer: memoryview,
-        head: AbstractContextManager[object],
         crew: Crew,
     ) -> None:
         self._crew = crew
         self._meta = meta
-        self._head = head
         self._directories = directories
         self._where = where
         self._buffer = buffer
         self._file = self._descriptor = -1
 
-    def read(self, extent: Extent, hasher: PieceHasher) -> None:
+    def read(self, extent: Extent) -> Iterator[memoryview | int]:
+        """Yield what the range holds, block by block, each valid until the next; of a hole, how many zeros it is."""
         tree = self._where[extent.file]
         if tree is None:
-            hasher.zeros(extent.length)
+            yield extent.length
             return
         file, directories = self._meta.files[extent.file], self._directories[tree]
         try:
@@ -142,14 +160,12 @@ class _Reader:
                 segments = blocks.segments(self._descriptor, extent.offset, end)
             for start, stop, hole in segments:
                 if hole:
-                    hasher.zeros(stop - start)
+                    yield stop - start
                     continue
                 for offset in range(start, stop, self._crew.block):
                     length = min(self._crew.block, stop - offset)
                     self._crew.pace(length)
-                    with self._head:
-                        data = blocks.read(self._descriptor, self._buffer, offset, length, direct=self._direct)
-                    hasher.feed(data)
+                    yield blocks.read(self._descriptor, self._buffer, offset, length, direct=self._direct)
                     if self._lingers:
                         os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
         except (blocks.Short, FileNotFoundError) as error:
