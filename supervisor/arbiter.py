@@ -12,13 +12,13 @@ import selectors
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from inotify_simple import INotify, flags
 
 from supervisor import broker, logs, spool
-from supervisor.adapters import clock, durable, locks, systemd
+from supervisor.adapters import clock, locks, premises, processes, systemd
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
 from supervisor.dispatch.disks import Disks
@@ -49,11 +49,11 @@ def run(settings: Settings, reload: Callable[[], Settings]) -> int:
 
     Raise Busy if another one runs on the same state directory, ConfigurationError if something cannot be used.
     """
+    processes.leave_no_core()
     try:
-        for name in ("spool", "metainfo", "run"):
-            durable.make_directory(os.path.join(os.path.abspath(settings.state_dir), name))
+        for place in premises.places(os.path.abspath(settings.state_dir), os.path.abspath(settings.lock_dir)):
+            premises.make(place)
         os.chmod(os.path.join(settings.state_dir, "run"), 0o700)
-        os.makedirs(settings.lock_dir, exist_ok=True)
         logs.start(settings.log_level, settings.log_file, settings.log_format)
     except OSError as error:
         raise ConfigurationError(
@@ -169,7 +169,7 @@ class Arbiter:
             self._view.turned(now, changed=True)
             return
         self._view.journal_error = ""
-        spool.discard(self._settings.state_dir, read)
+        self._name_once(spool.discard(self._settings.state_dir, read), "was read but cannot be removed")
         for worker in self._dispatcher.desk.to_stop:
             self._fleet.terminate(worker)
         self._dispatcher.desk.to_stop.clear()
@@ -190,10 +190,15 @@ class Arbiter:
             entries, strange = spool.scan(self._settings.state_dir)
             if entries:
                 messages.append(Submission(tuple(entries)))
-            for name in set(strange) - self._strange:
-                log.warning("%r in the spool is none, and is left alone", name, extra={"action": "not-a-submission"})
-            self._strange = set(strange)
+            self._strange.intersection_update(strange)
+            self._name_once(strange, "is no submission")
         return messages
+
+    def _name_once(self, names: Iterable[str], what: str) -> None:
+        """Tell of entries of the spool that stay there, each once."""
+        for name in set(names) - self._strange:
+            log.warning("%r in the spool %s, and is left alone", name, what, extra={"action": "left-in-spool"})
+            self._strange.add(name)
 
     def _patience(self, now: float) -> float:
         """Return for how many seconds there is nothing to do but wait."""

@@ -30,6 +30,7 @@ def main(arguments: "list[str] | None" = None) -> int:
 def _guarded(words: list[str]) -> int:
     """Run a command. This is the one place where an error becomes a line and an exit code."""
     from supervisor.commands.arguments import parser
+    from supervisor.commands.display import clean
     from supervisor.errors import Exit, SeedcacheError
 
     try:
@@ -38,7 +39,7 @@ def _guarded(words: list[str]) -> int:
         sys.stdout.flush()
     except SeedcacheError as error:
         for line in str(error).splitlines():
-            print(f"seedcache: {line}", file=sys.stderr)
+            print(f"seedcache: {clean(line)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130  # as shells say of a command that SIGINT ended
@@ -49,7 +50,7 @@ def _guarded(words: list[str]) -> int:
     except Exception as error:
         if os.environ.get("SEEDCACHE_DEBUG") == "1":
             raise
-        text = f"{type(error).__name__}: {error}".replace("\n", " ")
+        text = clean(f"{type(error).__name__}: {error}")
         print(f"seedcache: this is a defect, please report it: {text} (SEEDCACHE_DEBUG=1 shows where)", file=sys.stderr)
         return Exit.FAILED
     return code

@@ -64,14 +64,23 @@ def scan(state_dir: str) -> tuple[list[tuple[str, str, str]], list[str]]:
     return [(name, subject, event) for _, name, subject, event in entries], strange
 
 
-def discard(state_dir: str, names: list[str]) -> None:
-    """Given the names of entries that are in the journal now, remove them.
+def discard(state_dir: str, names: list[str]) -> list[str]:
+    """Given the names of entries that are in the journal now, remove them; return those that cannot be removed.
 
-    Not fsynced: an entry that comes back after a power cut is a second submission, which is harmless.
+    Not fsynced: an entry that comes back after a power cut is a second submission, which is harmless; so is one that
+    stays. A directory of an entry's name is one, too: a hook that finds it there takes its submission for made.
     """
     spool = directory(state_dir)
+    stay = []
     for name in names:
-        try:  # noqa: SIM105  (contextlib would be one more import for the hook)
-            os.unlink(os.path.join(spool, name))
+        place = os.path.join(spool, name)
+        try:
+            try:
+                os.unlink(place)
+            except IsADirectoryError:
+                os.rmdir(place)
         except FileNotFoundError:
             pass
+        except OSError:
+            stay.append(name)
+    return stay

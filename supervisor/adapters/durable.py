@@ -12,7 +12,10 @@ def replace(path: str, data: bytes, *, durable: bool, mode: int = 0o644) -> None
     Raise OSError if it cannot be written; the old file stays.
     """
     temporary = f"{path}.new"
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    with suppress(FileNotFoundError):  # of one who was killed
+        os.unlink(temporary)
+    # Ours and new: what else may stand there, a link or a FIFO, is not opened (O_EXCL follows no symlink: open(2)).
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         view = memoryview(data)
         while view:
@@ -35,7 +38,7 @@ def make_directory(path: str) -> None:
     if not os.path.isdir(above):
         make_directory(above)
     with suppress(FileExistsError):
-        os.mkdir(path)
+        os.mkdir(path, 0o775)
     if not os.path.isdir(path):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
     with suppress(PermissionError):  # whoever may not read what is above did not make it either

@@ -128,7 +128,7 @@ def _check(status: int, headers: Mapping[str, str], content: bytes, place: str, 
 def _json(status: int, content: bytes, place: str) -> Json:
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: it is nested thousands deep
         if content.lstrip()[:1] == b"<":
             raise ServiceRefused(
                 f"{place} answered with a web page instead of JSON. Check the address, and the URL base at its end.",

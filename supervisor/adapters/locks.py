@@ -6,6 +6,7 @@ whoever unlinked it would leave two processes with a lock each, on two files of 
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -24,7 +25,7 @@ def hold(path: str) -> Iterator[None]:
     lock = FileLock(path, timeout=0)
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        _refuse_link(path)
+        _refuse_strange(path)
         lock.acquire()
     except Timeout:
         raise Busy(f"{path} is locked by {_holder(path)}. Wait for it to end, or stop it.") from None
@@ -39,10 +40,11 @@ def hold(path: str) -> Iterator[None]:
         lock.release()
 
 
-def _refuse_link(path: str) -> None:
-    # filelock refuses it too, but only since 3.20.1.
-    if os.path.islink(path):
-        raise OSError(errno.ELOOP, "it is a symbolic link")
+def _refuse_strange(path: str) -> None:
+    # A link is refused by filelock too, but only since 3.20.1; to open a FIFO may never return.
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise OSError(errno.ELOOP, "it is a symbolic link, or no file")
 
 
 def _sign(path: str) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import threading
 import time
@@ -27,6 +28,14 @@ def die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+
+
+def leave_no_core() -> None:
+    """See that neither this process nor those it starts leave a core dump: the services' keys are in their memory.
+
+    systemd-coredump respects the limit, too (core(5), systemd-coredump(8)).
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def start_time(pid: int) -> float | None:

@@ -4,9 +4,10 @@ import importlib.metadata
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 from supervisor import spool
-from supervisor.adapters import files, mounts
+from supervisor.adapters import files, mounts, premises
 from supervisor.commands import reader
 from supervisor.commands.display import size, span
 from supervisor.commands.findings import Finding, error, ok, warning
@@ -148,6 +149,13 @@ def state(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("spool", f"{len(os.listdir(place))} submissions wait")
+    # Run by root, it looks on behalf of the service's user, whose the state is.
+    user = os.geteuid() or os.stat(state_dir).st_uid
+    for ours in premises.places(state_dir, settings.lock_dir):
+        with suppress(OSError):  # one that is missing is told of above, or is made
+            problem = premises.fault(ours, user)
+            if problem:
+                yield error("privacy", f"{ours.path} {problem}", "until then `seedcache run` does not start")
     locks = settings.lock_dir
     above = locks if os.path.isdir(locks) else os.path.dirname(locks)
     if not os.access(above, _WRITE | _ENTER, effective_ids=True):

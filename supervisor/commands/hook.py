@@ -9,6 +9,7 @@ import re
 import shutil
 import stat
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from supervisor.errors import ConfigurationError, InvalidInput
@@ -71,6 +72,7 @@ def install(rc: str, lines: list[str]) -> str:
     keeps its owner and mode, and is replaced at once or not at all. Raise ConfigurationError if that cannot be done.
     """
     path = os.path.realpath(rc)  # where a link leads to, the link stays
+    _refuse_anothers_link(rc, path)
     backup = f"{path}.before-seedcache"
     block = BEGIN + b"".join(os.fsencode(line) + b"\n" for line in lines) + END
     try:
@@ -86,6 +88,14 @@ def install(rc: str, lines: list[str]) -> str:
             f"{rc}: {error.strerror}: name rTorrent's rc file, and run this as its owner"
         ) from error
     return f"{path} has it now; as it was before: {backup}"
+
+
+def _refuse_anothers_link(rc: str, path: str) -> None:
+    """As root, write no file that another user's link leads to, but one of that user's."""
+    with suppress(FileNotFoundError):
+        owner = os.lstat(rc).st_uid
+        if os.geteuid() == 0 and owner not in (0, os.stat(path).st_uid):
+            raise ConfigurationError(f"{rc} is user {owner}'s link to somebody else's {path}: name the file itself")
 
 
 def _with_block(before: bytes, block: bytes, path: str) -> bytes:

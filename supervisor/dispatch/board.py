@@ -14,10 +14,12 @@ from supervisor.journal import Journal, JournalUnwritable
 
 log = logging.getLogger(__name__)
 
+_LONGEST = 2000  # characters: of a label of 10 MB, say, that a reason quotes
+
 
 def printable(text: str) -> str:
-    """Given a text that may hold undecodable bytes, return one that can be stored and shown."""
-    return text.encode("utf-8", "replace").decode()
+    """Given a text that may hold undecodable bytes, or be endless, return one that can be stored and shown."""
+    return text[:_LONGEST].encode("utf-8", "replace").decode()
 
 
 class Board:

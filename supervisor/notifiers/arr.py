@@ -85,7 +85,9 @@ class Arr:
         said = command.get("message") or ""
         reason = next(iter(str(command.get("exception") or "").splitlines()), "")
         outcome = command.get("result") if command["status"] == "completed" else command["status"]
-        details = "; ".join(filter(None, [said, reason])) or "without a reason"
+        details = "; ".join(filter(None, [str(said), reason])) or "without a reason"
+        if task.api_key:
+            details = details.replace(task.api_key, "***")
         return (
             f"{self.name} did not import {task.path} ({outcome}: {details}). Look at its log, and whether it sees that "
             f"path: {self.name.upper()}_PATH_MAP translates ours."

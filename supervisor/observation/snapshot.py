@@ -4,7 +4,11 @@ The parent writes it as JSON to `STATE_DIR/run/live.json`, at most once a second
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar, get_origin
+
+_LARGEST = 2**63
+_T = TypeVar("_T", "Worker", "Disk", "Leaving", "RTorrent", "Snapshot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +102,32 @@ def to_json(snapshot: Snapshot) -> bytes:
 
 
 def from_json(data: bytes) -> Snapshot:
-    """Given JSON that `to_json` made, return the snapshot. Raise ValueError or TypeError if it is something else."""
-    values = json.loads(data)
-    values["workers"] = tuple(Worker(**worker) for worker in values["workers"])
-    values["disks"] = tuple(Disk(**disk) for disk in values["disks"])
-    values["leaving"] = tuple(Leaving(**torrent) for torrent in values.get("leaving", ()))
-    values["rtorrent"] = RTorrent(**values["rtorrent"])
-    return Snapshot(**values)
+    """Given JSON that `to_json` made, return the snapshot. Raise ValueError or TypeError if it is something else.
+
+    A root's `status` reads it in a directory that is another user's: nothing in it is of a kind that nobody expects.
+    """
+    try:
+        values = dict(json.loads(data))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    values["workers"] = tuple(_checked(Worker(**each)) for each in values.get("workers", ()))
+    values["disks"] = tuple(_checked(Disk(**each)) for each in values.get("disks", ()))
+    values["leaving"] = tuple(_checked(Leaving(**each)) for each in values.get("leaving", ()))
+    values["rtorrent"] = _checked(RTorrent(**values.get("rtorrent", {})))
+    return _checked(Snapshot(**values))
+
+
+def _checked(made: _T) -> _T:
+    """Return what was made of JSON if its values are of their fields' kinds. Raise TypeError."""
+    for each in fields(made):
+        value = getattr(made, each.name)
+        kind: Any = get_origin(each.type) or each.type
+        within = value.values() if isinstance(value, dict) else ()
+        if not (_number(value) if kind in (int, float) else isinstance(value, kind)) or not all(map(_number, within)):
+            raise TypeError(f"{each.name} is {value!r:.40}")
+    return made
+
+
+def _number(value: object) -> bool:
+    """Say whether it is a number that can be reckoned with: not infinite, nor of a thousand digits."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST

@@ -25,12 +25,13 @@ from supervisor.transfer.stream import Run
 from supervisor.transfer.surveying import Survey
 
 FULL_SPEED = Pace()
+_OURS = b".seedcache-"
 FEW = 64  # files; up to it each is fsynced, above it the file system is synced once
 
 
 def partial_name(torrent: str) -> bytes:
     """Return the name of the directory in which a torrent's copy is made."""
-    return b".seedcache-" + torrent.encode() + b".partial"
+    return _OURS + torrent.encode() + b".partial"
 
 
 def deliver(task: Copy, report: Report, stopping: Stopping, pace: Pace = FULL_SPEED) -> Copied:
@@ -85,6 +86,9 @@ class _Delivery:
         self.source = _open(stack, task.ssd, task.source)
         self.hdd = _keep(stack, files.open_place(task.hdd))
         self.goal = files.beneath(task.hdd.path, task.destination)
+        if self.meta.name.startswith(_OURS):  # of a file, too: it would stand where another's partial has to
+            name = files.show(self.meta.name)
+            raise Refused(f"the torrent is called {name}: names that begin so are the supervisor's own; it stays")
         if self.meta.multi and not self.goal:
             raise Refused(f"the destination of {task.hash} is the HDD root itself; that is no torrent's directory")
         self.parent_path = task.destination.rstrip(b"/").rpartition(b"/")[0] if self.meta.multi else task.destination

@@ -79,11 +79,9 @@ def _check(file: File, originals: files.Directories, copies: files.Directories) 
         raise files.failure(error, path) from error
     if not files.regular(copy) or copy.st_size != file.size:
         raise Refused(f"{files.show(path)} is not the torrent's file of {file.size} bytes; nothing is removed")
-    original = _stat(file, originals)
+    original = _original(file, originals)
     if original is None:
         return
-    if not files.regular(original):
-        raise Refused(f"{files.show(originals.join(file.path))} is no ordinary file; nothing is removed: look at it")
     if os.path.samestat(copy, original):
         with files.explained(path):
             above = os.fstat(originals.parent(file.path)), os.fstat(copies.parent(file.path))
@@ -91,13 +89,18 @@ def _check(file: File, originals: files.Directories, copies: files.Directories) 
             raise Refused(f"{files.show(path)} is the SSD's file itself under another name; nothing is removed")
 
 
-def _stat(file: File, originals: files.Directories) -> os.stat_result | None:
+def _original(file: File, originals: files.Directories) -> os.stat_result | None:
+    """Return what stands on the SSD under a file's name; None: nothing. Raise Refused if it is not the torrent's."""
+    path = originals.join(file.path)
     try:
-        return originals.stat(file.path)
+        info = originals.stat(file.path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise files.failure(error, originals.join(file.path)) from error
+        raise files.failure(error, path) from error
+    if not files.regular(info) or info.st_size != file.size:
+        raise Refused(f"{files.show(path)} is no longer the torrent's file of {file.size} bytes; it stays: look at it")
+    return info
 
 
 def _unlink(
@@ -111,19 +114,19 @@ def _unlink(
     confirmed: float | None = None
     stay: frozenset[files.Components] = frozenset()
     for file in meta.files:
-        info = _stat(file, originals)
-        if info is not None and files.regular(info):
-            if confirmed is None or clock.monotonic() - confirmed >= _CONFIRM_EVERY:
-                confirm()
-                stay = others() if confirmed is None else stay
-                confirmed = clock.monotonic()
-                report(Phase.REMOVE, done, meta.size)
-            if file.path in stay:
-                spared += file.size
-            else:
-                with files.explained(originals.join(file.path)):
-                    os.unlink(file.path[-1], dir_fd=originals.parent(file.path))
-                freed += files.allocated(info) if info.st_nlink == 1 else 0
+        info = _original(file, originals)
+        if info is not None and (confirmed is None or clock.monotonic() - confirmed >= _CONFIRM_EVERY):
+            confirm()
+            stay = others() if confirmed is None else stay
+            confirmed = clock.monotonic()
+            report(Phase.REMOVE, done, meta.size)
+            info = _original(file, originals)  # rTorrent took its time
+        if info is not None and file.path in stay:
+            spared += file.size
+        elif info is not None:
+            with files.explained(originals.join(file.path)):
+                os.unlink(file.path[-1], dir_fd=originals.parent(file.path))
+            freed += files.allocated(info) if info.st_nlink == 1 else 0
         done += file.size
     report(Phase.REMOVE, done, meta.size)
     return Removed(freed, spared)

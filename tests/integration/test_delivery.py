@@ -700,3 +700,12 @@ def test_memory_is_bounded_and_nothing_heavy_is_imported(box):
     grown, modules = done.stdout.splitlines()
     assert int(grown) < 64 << 10, f"{grown} KiB"
     assert not {"requests", "pyrosimple", "psutil", "logging", "dynaconf", "prometheus_client"} & set(modules.split())
+
+
+def test_a_torrent_cannot_take_the_name_of_a_partial(tmp_path):
+    """A file of that name, published in the label's directory, would stop the torrent whose partial is called so."""
+    box = Box(tmp_path)
+    box.add_single(1000, name=f".seedcache-{'0' * 40}.partial")
+    with pytest.raises(Refused, match="the supervisor's own"):
+        box.deliver()
+    assert list(box.hdd.rglob("*")) == []

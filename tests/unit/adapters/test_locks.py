@@ -136,3 +136,10 @@ def test_the_holder_is_another_process_when_the_file_does_not_say(path, holder):
     os.truncate(path, 0)
     with pytest.raises(Busy, match="another process"), locks.hold(path):
         pass
+
+
+def test_what_is_no_file_is_no_lock_and_is_not_waited_for(path):
+    os.makedirs(os.path.dirname(path))
+    os.mkfifo(path)
+    with pytest.raises(ConfigurationError, match="cannot be a lock"), locks.hold(path):
+        pass

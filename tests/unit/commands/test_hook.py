@@ -8,7 +8,7 @@ from supervisor.adapters.rtorrent import RTorrent
 from supervisor.commands import hook
 from supervisor.errors import ConfigurationError, InvalidInput
 from supervisor.settings import Settings
-from tests.support.needs import ROOT
+from tests.support.needs import ROOT, need_root
 from tests.support.rtorrents import until
 from tests.support.torrents import make_torrent
 
@@ -198,3 +198,16 @@ def test_installed_live_it_works_at_once_and_is_told_back_as_it_was_given(rtorre
     torrent = download(tmp_path, rtorrents, rtorrent_version, sink)
     until(lambda: os.listdir(state / "spool"), "the hook ran")
     assert os.listdir(state / "spool") == [f"{torrent.hash}.finished"]
+
+
+def test_root_does_not_follow_another_users_link(rc, tmp_path):
+    need_root()
+    link = tmp_path / "link.rc"
+    link.symlink_to(rc)
+    os.lchown(link, 1234, 1234)
+    with pytest.raises(ConfigurationError, match="user 1234's link to somebody else's"):
+        hook.install(str(link), [LINE])
+    assert rc.read_bytes() == b"session.path.set = /s\n"
+    os.chown(rc, 1234, 1234)
+    hook.install(str(link), [LINE])
+    assert LINE.encode() in rc.read_bytes()

@@ -493,3 +493,12 @@ def test_a_torrent_on_the_same_paths_goes_where_the_first_went_whatever_its_labe
     ((_, task), *_) = office.answer("copier-1", COPIED)
     assert (task.hash, task.destination) == (B, office.job(A).destination)
     assert office.job(B).label == "cross-seed"
+
+
+def test_a_label_of_10_mb_fails_its_torrent_and_is_cut_short_wherever_it_is_told(office):
+    office.ask(a_hash(1))
+    office.locate(a_hash(1), label="../" + "x" * 10_000_000)
+    job = office.job(a_hash(1))
+    assert job.state is State.FAILED
+    assert len(job.reason) <= 2000
+    assert all(len(event.text) <= 2000 for event in office.journal.events(a_hash(1)))

@@ -117,3 +117,18 @@ def test_one_that_the_list_lacks_is_asked_for_by_name(played, asked):
         found.append(answers.get(timeout=10))
     assert found[-1].hash == a_hash(1)
     assert sum(isinstance(answer, Located) for answer in found) == MANY
+
+
+def test_what_nobody_expected_does_not_end_the_thread(tmp_path, monkeypatch):
+    """Without it no torrent would ever be looked up again."""
+    answers = queue.SimpleQueue()
+    inquirer = Inquirer(str(tmp_path), "/ssd", "/nowhere", 1.0, answers.put)
+    monkeypatch.setattr("supervisor.adapters.rtorrent.RTorrent.__init__", lambda *_: 1 / 0)
+    inquirer.start()
+    try:
+        assert "unexpected ZeroDivisionError" in answers.get(timeout=10).error
+        monkeypatch.undo()
+        assert "its socket is not there" in answers.get(timeout=10).error
+    finally:
+        inquirer.leave()
+        inquirer.join()

@@ -184,3 +184,8 @@ def test_the_key_is_in_no_message(sonarr, mode):
     with pytest.raises((Retryable, Refused)) as caught:
         NOTIFIERS["sonarr"].notify(task(sonarr), never)
     assert KEY not in repr(caught.value)
+
+
+def test_a_service_that_quotes_the_key_does_not_spread_it(sonarr):
+    told = {"status": "failed", "message": f"bad header {KEY}", "exception": f"Key {KEY} is\nrefused"}
+    assert KEY not in Arr("Sonarr", COMMANDS["sonarr"])._failure(told, task(sonarr))

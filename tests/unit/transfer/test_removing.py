@@ -208,3 +208,38 @@ def test_what_others_use_stays_with_its_directories(box):
     assert [path.name for path in box.ssd.rglob("*") if path.is_file()] == ["deep.bin"]
     assert box.remove() > 0
     assert everything(box.ssd) == []
+
+
+@pytest.mark.parametrize("change", [b"", b"a different file of the same name"])
+def test_another_file_of_the_same_name_on_the_ssd_stays_and_so_do_all_others(box, change):
+    (box.source / "plain.bin").write_bytes(change)
+    before = everything(box.ssd)
+    with pytest.raises(Refused, match="no longer the torrent's file"):
+        box.remove()
+    assert everything(box.ssd) == before
+
+
+@pytest.mark.parametrize("planted", ["file", "symlink", "directory of links"])
+def test_what_is_planted_after_the_check_is_not_removed(box, tmp_path, planted):
+    """The confirmation comes after all files were looked at, and before the first goes."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "plain.bin").write_bytes(b"mine")
+
+    def confirm():
+        if planted == "directory of links":
+            os.rename(box.source, box.ssd / "aside")
+            box.source.symlink_to(victim)
+        else:
+            (box.source / "plain.bin").unlink(missing_ok=True)
+            if planted == "file":
+                (box.source / "plain.bin").write_bytes(b"mine")
+            else:
+                (box.source / "plain.bin").symlink_to(victim / "plain.bin")
+
+    if planted == "directory of links":
+        box.remove(confirm)  # the directory that was opened is the torrent's, wherever it is called now
+    else:
+        with pytest.raises(Refused, match="no longer the torrent's file"):
+            box.remove(confirm)
+    assert (victim / "plain.bin").read_bytes() == b"mine"
