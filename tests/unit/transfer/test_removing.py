@@ -238,6 +238,6 @@ def test_what_is_planted_after_the_check_is_not_removed(box, tmp_path, planted):
                 (box.source / "plain.bin").symlink_to(victim / "plain.bin")
 
     # A directory that was opened is the torrent's, whatever it is called now: what is gone by then was the torrent's.
-    with pytest.raises(Refused, match="no symbolic link|none is followed|no longer the torrent's file"):
+    with pytest.raises(Refused, match=r"none is followed|no longer the torrent's file"):
         box.remove(confirm)
     assert (victim / "plain.bin").read_bytes() == b"mine"
