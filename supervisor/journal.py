@@ -74,6 +74,26 @@ def place(state_dir: str) -> str:
     return os.path.join(state_dir, "journal.sqlite")
 
 
+def _open(path: str, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(path)}?{how}", uri=True, isolation_level=None, timeout=5)
+
+
+def _to_read(path: str) -> sqlite3.Connection:
+    """Open it for reading, also for those who may not make the log's index that a reader needs beside it.
+
+    Without a log nobody has it open, and it can be read as it stands (https://www.sqlite.org/wal.html, section 5).
+    """
+    database = _open(path, "mode=ro")
+    try:
+        database.execute("PRAGMA user_version")
+    except sqlite3.OperationalError:
+        database.close()
+        if os.path.exists(f"{path}-wal"):
+            raise
+        database = _open(path, "mode=ro&immutable=1")
+    return database
+
+
 class Journal:
     """The open journal."""
 
@@ -82,11 +102,8 @@ class Journal:
 
         Raise ConfigurationError if it cannot be opened, or was written by a newer seedcache.
         """
-        mode = "ro" if read_only else "rwc"
         try:
-            self._database = sqlite3.connect(
-                f"file:{quote(path)}?mode={mode}", uri=True, isolation_level=None, timeout=5
-            )
+            self._database = _to_read(path) if read_only else _open(path, "mode=rwc")
             if not read_only:
                 self._database.execute("PRAGMA journal_mode=WAL")
                 self._database.execute("PRAGMA synchronous=FULL")

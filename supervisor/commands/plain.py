@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from supervisor.adapters import clock
 from supervisor.commands.display import WIDTH, bar, clean, fit, percent, share, size, span, wrapped
-from supervisor.commands.status import View, about_marks, full_in, gather, next_try, pace, problems, totals
+from supervisor.commands.status import View, about_marks, full_in, gather, next_try, pace, problems, standing, totals
 from supervisor.jobs import Job, State
 
 _SHOWN = 5  # torrents of each list
@@ -54,7 +54,7 @@ def _head(view: View) -> Iterator[str]:
         last = span(view.now - snapshot.at)
         yield f"seedcache {snapshot.version}: up for {up}, pid {snapshot.pid}, last change {last} ago"
     else:
-        yield from wrapped(f"seedcache: down; this is what the journal in {view.state_dir} says", "")
+        yield from wrapped(f"seedcache: {standing(view)}; this is what the journal in {view.state_dir} says", "")
     for problem in problems(view):
         yield from wrapped(problem, "! ")
 

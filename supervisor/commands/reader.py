@@ -62,6 +62,7 @@ class Daemon:
 
     running: bool
     snapshot: Snapshot | None  # the last there is; None: it never ran, or left nothing readable
+    hidden: bool = False  # this user may not see whether it runs
 
 
 def daemon(state_dir: str, now: float) -> Daemon:
@@ -69,6 +70,8 @@ def daemon(state_dir: str, now: float) -> Daemon:
     try:
         with open(os.path.join(state_dir, "run", "live.json"), "rb") as file:
             snapshot = from_json(file.read())
+    except PermissionError:
+        return Daemon(running=False, snapshot=None, hidden=True)
     except (OSError, ValueError, TypeError, KeyError):
         return Daemon(running=False, snapshot=None)
     from supervisor.adapters.processes import start_time  # noqa: PLC0415  (psutil: only if there may be a process)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from supervisor.commands.display import clean, columns, fit, percent, share, size, span, wrapped
-from supervisor.commands.status import View, about_marks, full_in, marks, next_try, pace, problems, totals
+from supervisor.commands.status import View, about_marks, full_in, marks, next_try, pace, problems, standing, totals
 from supervisor.jobs import Job, State
 from supervisor.observation.snapshot import Disk, Snapshot, Worker
 
@@ -86,14 +86,13 @@ class _Page:
         at = time.strftime("%H:%M:%S", time.localtime(view.now))
         if self._running and snapshot is not None:
             light = "yellow" if found else "green"
-            word = "needs a look" if found else "all is well"
             about = f"up for {span(view.now - snapshot.started)}, pid {snapshot.pid}, {at}"
             version = f" {clean(snapshot.version)}"
         else:
-            light, word, about, version = "red", "down", f"{at}; this is what the journal says", ""
+            light, about, version = "red", f"{at}; this is what the journal says", ""
         yield Text.assemble(
-            (f"{self._glyphs.light} ", light), (f"seedcache{version}", "bold"), "  ", (word, f"bold {light}"), "  ",
-            (about, "dim"),
+            (f"{self._glyphs.light} ", light), (f"seedcache{version}", "bold"), "  ",
+            (standing(view), f"bold {light}"), "  ", (about, "dim"),
         )  # fmt: skip
         for problem in found:
             for number, line in enumerate(wrapped(problem, "! ", self._width)):

@@ -70,7 +70,11 @@ def problems(view: View) -> list[str]:
     """Return what a person should know first, the worst first."""
     snapshot = view.daemon.snapshot
     found = []
-    if not view.daemon.running:
+    if view.daemon.hidden:
+        found.append(
+            f"only its own user may see whether seedcache runs, in {view.state_dir}/run: ask as that user or with sudo"
+        )
+    elif not view.daemon.running:
         since = f", for {span(view.now - snapshot.at)}" if snapshot else ""
         found.append(f"seedcache is not running{since}: submissions are kept, nothing is copied; start `seedcache run`")
     elif snapshot is not None:
@@ -97,6 +101,13 @@ def _of_the_running(view: View, snapshot: Snapshot) -> Iterator[str]:
         yield f"the SSD has less than {size(snapshot.threshold)} free: {snapshot.relocations_planned} torrents leave it"
     if not snapshot.read_back:
         yield "VERIFICATION_ENABLED is off: copies are proven as they are read, not read back from the HDD"
+
+
+def standing(view: View) -> str:
+    """Return how it stands in a word or two."""
+    if view.daemon.running:
+        return "needs a look" if problems(view) else "all is well"
+    return "not to be seen" if view.daemon.hidden else "down"
 
 
 # -- what every window says in the same words --------------------------------------------------------------------------
@@ -150,7 +161,7 @@ def as_dict(view: View) -> dict[str, Any]:
         "version": VERSION,
         "at": view.now,
         "state_dir": view.state_dir,
-        "running": view.daemon.running,
+        "running": None if view.daemon.hidden else view.daemon.running,
         "problems": problems(view),
         "jobs": view.jobs,
         "notices": view.telling,

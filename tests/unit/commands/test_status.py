@@ -4,7 +4,9 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from supervisor.errors import ConfigurationError, InvalidInput
 from supervisor.jobs import Event, Job, Notice, Proof, State, Telling
 from supervisor.journal import Journal, place
 from supervisor.observation.snapshot import Disk, RTorrent, Snapshot, Worker, to_json
+from tests.support.needs import ROOT, need_root
 
 NOW = 1_800_000_000.0
 HOSTILE = "Evil\x1b[2J\x07\n\u202efdp.exe\u2066\x9b31m\u200b\ud800 日本語 é"
@@ -200,6 +203,52 @@ def test_last_events_carry_the_name_of_their_torrent(state):
         events=[Event(NOW - 5, hash_of(1), "cached", ""), Event(NOW, hash_of(9), "x", "?")],
     )
     assert re.search(r"5 s ago +00000000 cached +Torrent 1", shown(state))
+
+
+# -- other users -------------------------------------------------------------------------------------------------------
+
+
+def as_nobody(*words):
+    """Run a command as a user who may only read."""
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-m", "supervisor.cli"]
+    return subprocess.run([*command, *words], capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.fixture
+def public():
+    """A state directory that everybody may read: what pytest makes is for root alone."""
+    need_root()
+    with tempfile.TemporaryDirectory() as top:
+        os.chmod(top, 0o755)
+        for name in ("spool", "run"):
+            os.mkdir(f"{top}/{name}")
+        Journal(place(top)).close()
+        yield Path(top)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_somebody_who_may_not_write_sees_what_a_supervisor_that_is_down_has_left(public, killed):
+    code = (
+        "import os, sys; from supervisor.journal import Journal, place; from supervisor.jobs import Job, State;"
+        "journal = Journal(place(sys.argv[1])); journal.write([Job('A' * 40, State.FAILED, 1, 1, reason='why')]);"
+        + ("os.kill(os.getpid(), 9)" if killed else "journal.close()")
+    )
+    subprocess.run([sys.executable, "-c", code, str(public)], cwd=ROOT, check=False)
+    assert (public / "journal.sqlite-wal").exists() == killed
+    done = as_nobody("-d", str(public), "status")
+    assert done.returncode == 0, done.stderr
+    assert "seedcache: down" in done.stdout
+    assert "why" in done.stdout
+
+
+def test_somebody_who_may_not_see_whether_it_runs_is_not_told_that_it_does_not(public):
+    live(public, snapshot())
+    os.chmod(public / "run", 0o700)
+    done = as_nobody("-d", str(public), "status")
+    assert "not to be seen" in done.stdout
+    assert "sudo" in done.stdout
+    assert "not running" not in done.stdout
+    assert json.loads(as_nobody("-d", str(public), "status", "--json").stdout)["running"] is None
 
 
 # -- hostile names -----------------------------------------------------------------------------------------------------
