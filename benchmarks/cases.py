@@ -18,7 +18,7 @@ class Case:
     fill: Callable[[Path, float], None]
     piece_length: int  # bytes
     gib: int  # of each file system
-    ways: tuple[str, ...] = ()  # those that begin so; none: all
+    ways: tuple[str, ...] = ()  # those that begin so; none: all of peers.WAYS
     spins: bool = False  # the target is the simulated disk
     resumed: bool = False  # the first 60 % are there already
 
@@ -38,6 +38,12 @@ def one_file(top: Path, scale: float) -> None:
 def one_gib(top: Path, scale: float) -> None:
     """Make one file of 1 GiB, for the disk that spins."""
     write(top / "film.mkv", int(1024 * scale) * MIB)
+
+
+def four_files(top: Path, scale: float) -> None:
+    """Make four files of 256 MiB, for four jobs."""
+    for number in range(4):
+        write(top / f"film {number}.mkv", int(256 * scale) * MIB)
 
 
 def twenty_files(top: Path, scale: float) -> None:
@@ -75,4 +81,7 @@ CASES = (
     Case("resume", "one file of 4 GiB, 60 % of it there", one_file, 4 * MIB, 10, ("seedcache, proven",), resumed=True),
     Case("disk", "one file of 1 GiB to a disk that spins", one_gib, 4 * MIB, 3, DISK, spins=True),
     Case("disk-small", "5,000 small files to a disk that spins", small_files, MIB // 2, 3, DISK, spins=True),
+    Case(
+        "disk-four", "four files of 256 MiB to a disk that spins", four_files, 4 * MIB, 3, ("one", "four"), spins=True
+    ),
 )

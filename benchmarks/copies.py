@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks import chart
 from benchmarks.cases import CASES, Case
 from benchmarks.disks import forget, mounted, spinning
-from benchmarks.peers import PYTHON, WAYS, Way, command
+from benchmarks.peers import JOBS, PYTHON, WAYS, Way, command
 from supervisor.adapters import syscalls
 from supervisor.messages import Copy, Place
 from tests.support.torrents import make_torrent
@@ -60,7 +60,7 @@ def run_once(way: Way, paths: tuple[Path, Path, Path], found: Measured, *, resum
     subprocess.run(["rm", "-rf", target], check=True)
     target.mkdir()
     if resumed:
-        subprocess.run([PYTHON, "-m", "benchmarks.ours", file, "stopped"], check=True)
+        subprocess.run([PYTHON, "-m", "benchmarks.ours", "stopped", file], check=True)
     forget()
     begun = time.monotonic()
     with subprocess.Popen(command(way, source, target, file), shell=True, stdout=subprocess.DEVNULL) as process:
@@ -76,7 +76,8 @@ def run_once(way: Way, paths: tuple[Path, Path, Path], found: Measured, *, resum
 
 def run_case(case: Case, rounds: int, scale: float, where: Path) -> dict[str, Measured]:
     """Run all ways of a case, round by round, and return what was measured."""
-    ways = {way.name: way for way in WAYS if not case.ways or way.name.startswith(case.ways)}
+    known = (*WAYS, *JOBS) if case.ways else WAYS
+    ways = {way.name: way for way in known if way.name.startswith(case.ways or "")}
     order = [(name, way, False) for name, way in ways.items()]
     if case.resumed:
         order += [(f"{name}, resumed", way, True) for name, way in ways.items()]
@@ -90,11 +91,14 @@ def run_case(case: Case, rounds: int, scale: float, where: Path) -> dict[str, Me
         source, target = ssd / "data", hdd / "to"
         source.mkdir()
         case.fill(source, scale)
-        torrent = make_torrent(source, where / "metafile", piece_length=case.piece_length)
         places = Place(os.fsencode(ssd), ""), Place(os.fsencode(hdd), "")
-        names = os.fsencode(source), os.fsencode(target / "data")
-        task = Copy(1, torrent.hash, torrent.metafile, *names, *places, read_back=True)
-        (where / "task").write_bytes(pickle.dumps(task))
+        jobs = {"task": (source, source, target / "data")}
+        if set(ways) & {way.name for way in JOBS}:
+            jobs |= {f"task-{n}": (top, source, target) for n, top in enumerate(sorted(source.iterdir()))}
+        for name, (top, *directories) in jobs.items():
+            torrent = make_torrent(top, where / f"metafile of {name}", piece_length=case.piece_length)
+            task = Copy(1, torrent.hash, torrent.metafile, *map(os.fsencode, directories), *places, read_back=True)
+            (where / name).write_bytes(pickle.dumps(task))
         for number in range(rounds):
             for name, way, resumed in order[number % len(order) :] + order[: number % len(order)]:
                 run_once(way, (source, target, where / "task"), found[name], resumed=resumed)

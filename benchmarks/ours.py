@@ -1,4 +1,4 @@
-"""Deliver one torrent as a copy worker does. ours.py TASK source|proven|stopped; the last stops at 60 % of the copy."""
+"""Deliver torrents as a copy worker does, one by one. ours.py source|proven|stopped TASK …; the last stops at 60 %."""
 
 import pickle
 import sys
@@ -15,16 +15,17 @@ STOP_AT = 0.6
 
 def main() -> None:
     """Do it."""
-    task = pickle.loads(Path(sys.argv[1]).read_bytes())
-    task = replace(task, read_back=sys.argv[2] != "source")
+    how, *tasks = sys.argv[1:]
     reached = []
 
     def report(phase: Phase, done: int, total: int) -> None:
         if phase is Phase.COPY and done >= total * STOP_AT:
             reached.append(done)
 
-    with suppress(Stopped):
-        delivery.deliver(task, report, lambda: sys.argv[2] == "stopped" and bool(reached))
+    for file in tasks:
+        task = replace(pickle.loads(Path(file).read_bytes()), read_back=how != "source")
+        with suppress(Stopped):
+            delivery.deliver(task, report, lambda: how == "stopped" and bool(reached))
 
 
 if __name__ == "__main__":

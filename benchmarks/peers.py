@@ -41,8 +41,18 @@ WAYS = (
         "{python} {here}/ancestor.py direct {source} {target}/data",
         "SHA-1 of the device",
     ),
-    Way("seedcache, source proven", "{python} -m benchmarks.ours {task} source", "every piece of the source"),
-    Way("seedcache, proven", "{python} -m benchmarks.ours {task} proven", "every piece, read back from the device"),
+    Way("seedcache, source proven", "{python} -m benchmarks.ours source {task}", "every piece of the source"),
+    Way("seedcache, proven", "{python} -m benchmarks.ours proven {task}", "every piece, read back from the device"),
+)
+# The same bytes as one torrent and as several; a seedcache with WRITERS_PER_DEVICE = 1 copies one after the other.
+JOBS = (
+    Way("one job", "{python} -m benchmarks.ours source {task}", "every piece of the source"),
+    Way("four jobs, in turn", "{python} -m benchmarks.ours source {task}-*", "every piece of the source"),
+    Way(
+        "four jobs, at once",
+        "for job in {task}-*; do {python} -m benchmarks.ours source $job & done; wait",
+        "every piece of the source",
+    ),
 )
 
 
