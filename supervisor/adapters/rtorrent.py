@@ -120,6 +120,7 @@ class RTorrent:
     def __init__(self, url: str, timeout: float = 10.0) -> None:
         """Given its URL and the seconds one request may take. Raise ConfigurationError if it is no such URL."""
         self.url = masked(url)
+        self.session = b""  # its path, as the last list of torrents told it
         self._proxy = rpc.RTorrentProxy("", transport=_Transport(carrier(url, timeout)))  # type: ignore[no-untyped-call]
 
     def torrent(self, info_hash: str) -> Torrent:
@@ -135,7 +136,7 @@ class RTorrent:
         """
         columns = [*(f"{field}=" for field in _FIELDS), _TRACKERS]
         rows, path, cwd = self.ask(("d.multicall2", "", view, *columns), *_SESSION)
-        saved = _session(path, cwd)
+        saved = self.session = _session(path, cwd)
         torrents = self._read(rows, saved)
         if view == "main" and session.loading(saved, len(torrents)):
             raise RTorrentUnreachable(f"rTorrent at {self.url} has just started and is still loading its torrents")

@@ -18,6 +18,15 @@ def metafile(session: bytes, info_hash: str) -> bytes:
     return os.path.join(session, b"%s.torrent" % info_hash.encode())
 
 
+def hashes(session: bytes) -> frozenset[str]:
+    """Return the torrents that the session has. Raise ConfigurationError if it may not be read."""
+    try:
+        names = os.listdir(session)
+    except OSError as error:
+        raise _unreadable(session, error) from error
+    return frozenset(os.fsdecode(name.removesuffix(b".torrent")) for name in names if name.endswith(b".torrent"))
+
+
 def directory(session: bytes, info_hash: str) -> bytes | None:
     """Return the directory, no trailing slash, that a torrent's data has after a restart of rTorrent.
 

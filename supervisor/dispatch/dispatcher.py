@@ -16,6 +16,7 @@ from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import NOTIFIER, Crew, role_of
 from supervisor.dispatch.decisions import Limits
 from supervisor.dispatch.desk import Desk
+from supervisor.dispatch.drifting import Drifting
 from supervisor.dispatch.inquirer import Answer, Call, Located, Surveyed, Unlisted, Unusable
 from supervisor.dispatch.relief import Relief
 from supervisor.dispatch.room import Room
@@ -74,6 +75,7 @@ class Dispatcher:
         self.settings = settings
         self.draining = False
         self.desk = Desk(board, crew, relief, metrics)
+        self._drifting = Drifting(board, crew, self.desk, relief)
         self.room = Room(board, crew, relief.disks)
         self.scheduler = Scheduler(board, crew, relief, metrics)
         self._announcements = Announcements(board, crew, metrics)
@@ -105,6 +107,7 @@ class Dispatcher:
                 self._relief.look(now, self.settings)
                 for job in self.room.returned(self.settings):
                     self._board.put(decisions.resumed(job, now), now, "there may be room for it again")
+            self._drifting.look(now)
             if not self.draining:
                 self.scheduler.schedule(now, self.settings)
                 self._announcements.schedule(now, self.settings, self.scheduler.tokens)
@@ -127,7 +130,7 @@ class Dispatcher:
     @property
     def next_due(self) -> float:
         """When there is something to do without a message (unix seconds)."""
-        due = min(self._relief.next_look, self._board.next_job_due())
+        due = min(self._relief.next_look, self._board.next_job_due(), self._drifting.next_due)
         # While the notifier has one in hand, or there is none, its next word is what to wait for.
         if any(self._crew.idle(NOTIFIER)):
             return min(due, self._board.next_notice_due(), self._announcements.next_due)
@@ -161,6 +164,7 @@ class Dispatcher:
                 self._done(self._crew.lose(worker), self._orphaned(reason), now)
 
     def _surveyed(self, answer: Surveyed, now: float) -> None:
+        self._drifting.surveyed(answer, now)
         wanted, refused = self._relief.plan(answer.torrents, self._board.living, now)
         for job_hash in refused:
             self._board.tell(job_hash, "refused", now, f"not relocated: {planning.SHARED}")

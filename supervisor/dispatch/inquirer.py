@@ -15,7 +15,7 @@ from supervisor.adapters import clock, durable, session
 from supervisor.adapters.bencode import LARGEST
 from supervisor.adapters.resolving import all_resolved, resolved
 from supervisor.dispatch.kinship import Kinship, Ties
-from supervisor.errors import RTorrentUnreachable, SeedcacheError, TorrentGone
+from supervisor.errors import ConfigurationError, RTorrentUnreachable, SeedcacheError, TorrentGone
 
 if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import Torrent
@@ -60,6 +60,7 @@ class Surveyed:
 
     torrents: tuple["Torrent", ...]
     ties: Ties = field(default_factory=Ties)
+    saved: frozenset[str] | None = None  # the hashes that its session on disk has; None: it cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,13 @@ def _metafile(state_dir: str, home: Callable[[], bytes], job_hash: str) -> bytes
     """Return where a metafile is: kept here, or in rTorrent's session."""
     kept = metainfo_path(state_dir, job_hash)
     return kept if os.path.exists(kept) else session.metafile(home(), job_hash)
+
+
+def _saved(home: Callable[[], bytes]) -> frozenset[str] | None:
+    try:
+        return session.hashes(home())
+    except ConfigurationError:
+        return None
 
 
 class Inquirer(threading.Thread):
@@ -152,7 +160,7 @@ class Inquirer(threading.Thread):
         from supervisor.adapters.rtorrent import RTorrent  # noqa: PLC0415  (87 ms and 10 MB: only once it is needed)
 
         rtorrent = RTorrent(*where)
-        home = cache(rtorrent.session_path)  # one call, however many are looked up
+        home = cache(lambda: rtorrent.session or rtorrent.session_path())  # one call, however many are looked up
         metafile = partial(_metafile, self._state_dir, home)
         with self._changed:
             kinship = self._kinship = self._kinship or Kinship(os.fsencode(self._ssd))
@@ -162,7 +170,7 @@ class Inquirer(threading.Thread):
             if survey:
                 with self._changed:
                     self._survey = False
-                self._answer(Surveyed(tuple(torrents), ties))
+                self._answer(Surveyed(tuple(torrents), ties, _saved(home)))
             known = {torrent.hash: torrent for torrent in torrents}
         else:
             known = {}

@@ -139,6 +139,10 @@ class Relief:
         self._wished[job_hash] = None
         self._survey()
 
+    def look_over(self) -> None:
+        """Have all torrents of rTorrent looked over, low space or not."""
+        self._survey()
+
     def _survey(self) -> None:
         if not self._surveying:
             self._surveying = True

@@ -502,3 +502,42 @@ def test_a_label_of_10_mb_fails_its_torrent_and_is_cut_short_wherever_it_is_told
     assert job.state is State.FAILED
     assert len(job.reason) <= 2000
     assert all(len(event.text) <= 2000 for event in office.journal.events(a_hash(1)))
+
+
+def missing(office, times, saved=frozenset()):
+    """Survey rTorrent so many times, 300 s apart: it has another torrent only."""
+    for _ in range(times):
+        office.now += 300.0
+        office.handle(Surveyed((seen(a_hash(99), b"/elsewhere"),), saved=saved))
+
+
+def test_a_torrent_that_was_erased_while_it_was_cached_is_gone(office):
+    office.copied(A)
+    missing(office, 2)
+    assert office.state(A) is State.CACHED
+    missing(office, 1)
+    assert office.state(A) is State.GONE
+    assert "erased in rTorrent" in office.job(A).reason
+
+
+def test_a_torrent_that_was_erased_while_it_is_copied_is_gone_and_its_copier_is_stopped(office):
+    office.ask(A)
+    office.locate(A)
+    missing(office, 3)
+    assert office.state(A) is State.GONE
+    assert office.dispatcher.desk.to_stop == ["copier-1"]
+    office.answer("copier-1", Failed("stopped", retry=True, counts=False))
+    assert office.state(A) is State.GONE
+
+
+def test_rtorrent_is_asked_again_for_what_it_lacked_once_it_is_time(office):
+    office.copied(A)
+    missing(office, 1)
+    asked = office.questions.surveys
+    assert office.dispatcher.next_due <= office.now + 300.0
+    office.now += 300.0
+    office.handle()
+    office.handle()
+    assert office.questions.surveys == asked + 1
+    missing(office, 3, saved=None)
+    assert office.state(A) is State.CACHED, "the session cannot be read: nothing is concluded"
