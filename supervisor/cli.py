@@ -254,7 +254,7 @@ def _check(options: "Namespace") -> int:
         what = "the file systems that are mounted now are the right ones"
         return _answer(asking.ask(_state_dir(options), "all", "trust", what, _now()))
     findings = []
-    for finding in check.run(options.config, _environ(options), _now()):
+    for finding in check.run(options.config, _environ(options), _now(), announce=options.announce):
         findings.append(finding)
         if not options.json:
             _print(check.render(finding))

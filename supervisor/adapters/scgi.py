@@ -41,6 +41,13 @@ def carrier(url: str, timeout: float) -> Carrier:
     )
 
 
+def socket_path(url: str) -> str:
+    """Given SCGI_URL, return the path of the Unix socket it names; "": it names none."""
+    parts = urllib.parse.urlsplit(url)
+    local = parts.scheme in {"", "unix", "scgi+unix", "scgi"} and not parts.netloc
+    return parts.path if local and parts.path.startswith("/") else ""
+
+
 def masked(url: str) -> str:
     """Return the URL without user and password, for messages."""
     return re.sub(r"//[^/@]*@", "//", url)

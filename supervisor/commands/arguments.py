@@ -146,6 +146,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--trust", action="store_true", help="accept the file systems that are mounted now as the right ones"
     )
+    made.add_argument("--announce", action="store_true", help="also send the webhook and Apprise a test message")
 
     hook = group("hook", "have rTorrent submit finished torrents", "hook print")
     command(hook, "print", "hook_print", "print the line for rTorrent's rc file", "hook print")

@@ -7,18 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from supervisor.commands import check_host, check_rtorrent
-from supervisor.commands.findings import Finding, Level, error, ok
-from supervisor.errors import ConfigurationError, Exit, SeedcacheError
-from supervisor.notifiers.table import NOTIFIERS
-from supervisor.settings import Settings, load
+from supervisor.commands import check_host, check_neighbours, check_rtorrent, check_services, rights
+from supervisor.commands.findings import Finding, Level, error, ok, warning
+from supervisor.commands.rights import User
+from supervisor.errors import ConfigurationError, Exit
+from supervisor.settings import load
 
 VERSION = 1  # of the JSON
 _YEAR_2024 = 1704067200.0  # unix seconds; a clock before that was never set
 
 
-def run(config: str | None, environ: Mapping[str, str], now: float) -> Iterator[Finding]:
-    """Given the settings file of the command line, the environment and the time, yield each finding as it is made."""
+def run(config: str | None, environ: Mapping[str, str], now: float, *, announce: bool = False) -> Iterator[Finding]:
+    """Given the settings file of the command line, the environment and the time, yield each finding as it is made.
+
+    With `announce`, the messengers are sent a test message.
+    """
     yield package()
     yield clock(now)
     try:
@@ -28,11 +31,42 @@ def run(config: str | None, environ: Mapping[str, str], now: float) -> Iterator[
             yield error("settings", line, "correct the setting, then check again: nothing else can be looked at")
         return
     yield ok("settings", f"{sum(source != 'default' for source in settings.sources.values())} set, the rest by default")
-    yield from check_host.disks(settings)
-    yield from check_host.state(settings)
+    user, finding = _whose_rights(settings.state_dir)
+    yield finding
+    if not user.ours:
+        yield from _readable(config, environ, user)
+    yield from check_host.disks(settings, user)
+    yield from check_host.state(settings, user)
     yield check_host.daemon(settings, now)
-    yield from check_rtorrent.rtorrent(settings, now)
-    yield from services(settings)
+    yield from check_neighbours.neighbours(settings, now)
+    yield from check_rtorrent.rtorrent(settings, now, user)
+    yield from check_services.services(settings)
+    yield from check_services.messengers(settings, now, announce=announce)
+
+
+def _whose_rights(state_dir: str) -> tuple[User, Finding]:
+    """Return whose rights are looked at, which are those of the service's user if we may, and what is said of that."""
+    us = rights.ourselves()
+    try:
+        owner = rights.owner_of(state_dir)
+    except OSError:
+        return us, ok("user", f"looked at as {us.name}")
+    if owner.ours or us.uid == 0:
+        return owner, ok("user", f"looked at with the rights of {owner.name}, to whom {state_dir} belongs")
+    return us, warning(
+        "user", f"looked at as {us.name}, but {state_dir} belongs to {owner.name}",
+        f"look as the service's user: sudo -u {owner.name} seedcache check",
+    )  # fmt: skip
+
+
+def _readable(config: str | None, environ: Mapping[str, str], user: User) -> Iterator[Finding]:
+    """Look whether the service's user can read the settings that root could."""
+    try:
+        with user.acting():
+            load(config, environ)
+    except ConfigurationError as problem:
+        for line in str(problem).splitlines():
+            yield error("settings", line, f"let {user.name} read the file, and those it names")
 
 
 def package() -> Finding:
@@ -56,22 +90,6 @@ def clock(now: float) -> Finding:
     if now < _YEAR_2024:
         return error("clock", "it says that it is before 2024", "set it, for example by systemd-timesyncd")
     return ok("clock", "is set")
-
-
-def services(settings: Settings) -> Iterator[Finding]:
-    """Ask each configured service for its version, which proves address and key."""
-    for service, notifier in NOTIFIERS.items():
-        url, key = getattr(settings, f"{service}_url"), getattr(settings, f"{service}_api_key")
-        if not url:
-            yield ok(service, "not used")
-        elif not settings.notify_arr_enabled:
-            yield ok(service, "not told: NOTIFY_ARR_ENABLED is off")
-        else:
-            try:
-                yield ok(service, f"version {notifier.probe(url, key)} answers and accepts the key")
-            except SeedcacheError as problem:
-                remedy = f"see {service.upper()}_URL and {service.upper()}_API_KEY; until then its notices wait"
-                yield error(service, str(problem), remedy)
 
 
 def render(finding: Finding) -> Iterator[str]:

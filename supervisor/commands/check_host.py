@@ -11,23 +11,23 @@ from supervisor.adapters import files, mounts, premises
 from supervisor.commands import reader
 from supervisor.commands.display import size, span
 from supervisor.commands.findings import Finding, error, ok, warning
+from supervisor.commands.rights import User
 from supervisor.errors import ConfigurationError
 from supervisor.settings import Settings
 
 _VOLATILE = frozenset({"tmpfs", "ramfs", "overlay"})
 _REMOTE = ("nfs", "cifs", "smb", "9p", "fuse", "ceph", "glusterfs")  # beginnings of their names
 _NEARLY_FULL = 0.02  # of the HDD free
-_RTORRENT_CLOSES_AT = 500_000_000  # bytes: its default for close_low_diskspace, which cannot be asked for
 _WRITE, _ENTER = os.W_OK, os.X_OK
 
 
-def disks(settings: Settings) -> Iterator[Finding]:
+def disks(settings: Settings, user: User) -> Iterator[Finding]:
     """Look at the two configured roots."""
     roots = [("SSD", settings.download_path_ssd), *(("HDD", path) for path in settings.final_dest_base_hdd)]
     paths = [path for _, path in roots]
     usable = True
     for role, path in roots:
-        problem = _unusable(role, path)
+        problem = _unusable(role, path, user)
         if problem is not None:
             usable = False
             yield problem
@@ -40,13 +40,13 @@ def disks(settings: Settings) -> Iterator[Finding]:
         yield from _space(settings)
 
 
-def _unusable(role: str, path: str) -> Finding | None:
+def _unusable(role: str, path: str, user: User) -> Finding | None:
     name = {"SSD": "DOWNLOAD_PATH_SSD", "HDD": "FINAL_DEST_BASE_HDD"}[role]
     if not os.path.isdir(path):
         found = "is not a directory" if os.path.lexists(path) else "does not exist"
         return error(role, f"{path} {found}", f"mount the disk, or correct {name}")
-    if not os.access(path, os.R_OK | _WRITE | _ENTER, effective_ids=True):
-        evidence = f"{path} cannot be written by user {os.geteuid()}"
+    if not user.may(path, os.R_OK | _WRITE | _ENTER):
+        evidence = f"{path} cannot be written by user {user.name}"
         return error(role, evidence, "give the service's user the right to, or remount it read-write")
     return None
 
@@ -98,11 +98,6 @@ def _space(settings: Settings) -> Iterator[Finding]:
         yield warning("SSD space", free, "DISK_SPACE_THRESHOLD_GB is more than the disk: everything always leaves")
     elif ssd.free < threshold:
         yield warning("SSD space", free, "torrents leave it now; `seedcache space plan` shows which")
-    elif threshold <= 2 * _RTORRENT_CLOSES_AT:
-        yield warning(
-            "SSD space", free,
-            f"rTorrent closes downloads below {size(_RTORRENT_CLOSES_AT)} (close_low_diskspace): keep well above that",
-        )  # fmt: skip
     else:
         yield ok("SSD space", free)
     for path in settings.final_dest_base_hdd:
@@ -114,15 +109,15 @@ def _space(settings: Settings) -> Iterator[Finding]:
             yield ok("HDD space", free)
 
 
-def state(settings: Settings) -> Iterator[Finding]:
+def state(settings: Settings, user: User) -> Iterator[Finding]:
     """Look at the state directory, the spool and the locks."""
     state_dir = settings.state_dir
     if not os.path.isdir(state_dir):
         yield error("state", f"{state_dir} does not exist", "make it, for the service's user; `seedcache run` fills it")
         return
     kind = file_system(state_dir)
-    if not os.access(state_dir, _WRITE | _ENTER, effective_ids=True):
-        evidence = f"{state_dir} cannot be written by user {os.geteuid()}"
+    if not user.may(state_dir, _WRITE | _ENTER):
+        evidence = f"{state_dir} cannot be written by user {user.name}"
         yield error("state", evidence, "run this as the service's user, or give it the right to")
     elif kind in _VOLATILE:
         yield warning(
@@ -141,10 +136,10 @@ def state(settings: Settings) -> Iterator[Finding]:
     place = spool.directory(state_dir)
     if not os.path.isdir(place):
         yield error("spool", f"{place} does not exist: submissions fail", "`seedcache run` makes it: start it once")
-    elif not os.access(place, _WRITE | _ENTER, effective_ids=True):
+    elif not user.may(place, _WRITE | _ENTER):
         yield error(
             "spool",
-            f"{place} cannot be written by user {os.geteuid()}",
+            f"{place} cannot be written by user {user.name}",
             "give rTorrent's user and the service's the right to",
         )
     else:
@@ -158,7 +153,7 @@ def state(settings: Settings) -> Iterator[Finding]:
                 yield error("privacy", f"{ours.path} {problem}", "until then `seedcache run` does not start")
     locks = settings.lock_dir
     above = locks if os.path.isdir(locks) else os.path.dirname(locks)
-    if not os.access(above, _WRITE | _ENTER, effective_ids=True):
+    if not user.may(above, _WRITE | _ENTER):
         yield error("locks", f"LOCK_DIR {locks} cannot be written or made", "set LOCK_DIR to a directory that can")
     else:
         yield ok("locks", locks)

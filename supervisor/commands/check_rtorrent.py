@@ -1,13 +1,18 @@
 """What `check` looks at in rTorrent: whether it answers, its session, its paths, its clock, and our hook."""
 
 import os
+import pwd
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from supervisor import spool
+from supervisor.adapters.scgi import socket_path
 from supervisor.commands import hook
+from supervisor.commands.check_host import file_system
+from supervisor.commands.display import size
 from supervisor.commands.findings import Finding, Level, error, ok, warning
+from supervisor.commands.rights import User
 from supervisor.dispatch.planning import inside
 from supervisor.errors import ConfigurationError, RTorrentUnreachable
 from supervisor.settings import Settings
@@ -16,32 +21,53 @@ if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import RTorrent, Torrent
 
 _TRIED = re.compile(r"0\.9\.8|0\.16(\.\d+)?")
+_OLDEST = [0, 9, 8]
+_LOW_DISK = re.compile(r'close_low_diskspace(?:\.normal)?\s*[=,]\s*"?(\d+)([KMGkmg]?)')
+_SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30}
+_SOCKET = (
+    "put the user into the group of rTorrent's, and have the rc file open the socket to it: after "
+    'network.scgi.open_local add schedule = scgi_group,0,0,"execute.nothrow=chmod,g+w,SOCKET"'
+)
 _APART = 5.0  # seconds that two clocks may differ
 _LOOKED_AT = 200  # torrents
 _OURS = ("seedcache-submit", "seedcache")  # programs
 _INSTALL = "seedcache hook install --live RTORRENT_RC"
 
 
-def rtorrent(settings: Settings, now: float) -> Iterator[Finding]:
+def rtorrent(settings: Settings, now: float, user: User) -> Iterator[Finding]:
     """Ask rTorrent; what follows needs its answer."""
     from supervisor.adapters.rtorrent import RTorrent  # noqa: PLC0415  (90 ms: only if we come so far)
 
+    socket = socket_path(settings.scgi_url)
+    if socket and os.path.exists(socket) and not user.may(socket, os.W_OK):
+        yield error("rTorrent", f"its socket {socket} may not be used by user {user.name}", _SOCKET)
+        return
     try:
         client = RTorrent(settings.scgi_url, settings.rpc_timeout)
-        version, library = client.versions()
-        if _TRIED.fullmatch(version):
-            yield ok("rTorrent", f"{version} (libtorrent {library}) answers")
-        else:
-            yield warning(
-                "rTorrent", f"{version} answers", "seedcache was tried with 0.9.8 and 0.16: watch the first switches"
-            )
+        version = _version(*client.versions())
+        yield version
+        if version.level is Level.ERROR:
+            return
         yield _clock(client, now)
         torrents = client.torrents()
-        yield from _session(client, torrents)
+        yield from _session(client, torrents, user)
         yield _paths(torrents, settings)
         yield from _hook(client, settings)
+        yield _predecessor(client)
+        yield low_disk(client, settings)
     except RTorrentUnreachable as problem:
         yield Finding(Level.ERROR, "rTorrent", str(problem), "see SCGI_URL; until then jobs wait", unreachable=True)
+
+
+def _version(version: str, library: str) -> Finding:
+    if _TRIED.fullmatch(version):
+        return ok("rTorrent", f"{version} (libtorrent {library}) answers")
+    numbers = [int(number) for number in re.findall(r"\d+", version)]
+    if numbers < _OLDEST:
+        return error("rTorrent", f"{version} answers, which is too old", "upgrade it to 0.9.8 or 0.16")
+    return warning(
+        "rTorrent", f"{version} answers", "seedcache was tried with 0.9.8 and 0.16: watch the first switches"
+    )
 
 
 def _clock(client: "RTorrent", now: float) -> Finding:
@@ -53,7 +79,7 @@ def _clock(client: "RTorrent", now: float) -> Finding:
     return ok("rTorrent clock", "as ours")
 
 
-def _session(client: "RTorrent", torrents: list["Torrent"]) -> Iterator[Finding]:
+def _session(client: "RTorrent", torrents: list["Torrent"], user: User) -> Iterator[Finding]:
     remedy = "the service needs rTorrent's session at the same path, readable: group, mode, or the container's volumes"
     try:
         place = client.session_path()
@@ -61,13 +87,20 @@ def _session(client: "RTorrent", torrents: list["Torrent"]) -> Iterator[Finding]
         yield error("session", str(problem), "without a session a relocated torrent is lost at a restart of rTorrent")
         return
     shown = os.fsdecode(place)
-    if not os.path.isdir(place) or not os.access(place, os.R_OK | os.X_OK, effective_ids=True):
-        yield error("session", f"{shown} cannot be read by user {os.geteuid()}", remedy)
+    if not os.path.isdir(place) or not user.may(place, os.R_OK | os.X_OK):
+        yield error("session", f"{shown} cannot be read by user {user.name}", remedy)
+        return
+    kind = file_system(shown)
+    if kind in ("tmpfs", "ramfs"):
+        yield error(
+            "session", f"{shown} is in memory ({kind})",
+            "a reboot loses it, and with it where relocated torrents are: have session.path.set name a disk",
+        )  # fmt: skip
         return
     names = [
         os.path.join(place, f"{torrent.hash}.torrent".encode()) for torrent in torrents[:_LOOKED_AT] if not torrent.meta
     ]
-    missing = [name for name in names if not os.access(name, os.R_OK, effective_ids=True)]
+    missing = [name for name in names if not user.may(name, os.R_OK)]
     if missing:
         yield error(
             "session",
@@ -97,6 +130,62 @@ def _paths(torrents: list["Torrent"], settings: Settings) -> Finding:
             "rTorrent and seedcache must see the same paths; if they do, the data was removed",
         )  # fmt: skip
     return ok("paths", f"{len(ours)} of {len(finished)} finished torrents are below the SSD or the HDD")
+
+
+def _predecessor(client: "RTorrent") -> Finding:
+    """Look for the hooks of what seedcache replaces: both would act on each torrent."""
+    for event in ("event.download.finished", "event.download.inserted_new"):
+        for name, told in client.hooks(event).items():
+            if any(os.path.basename(word) == "main.py" for word in hook.words(told)):
+                return error(
+                    "predecessor's hook", f"{event} also runs {told.strip()}",
+                    f"take {name} out of rTorrent's rc file and restart it: both would act on each torrent, "
+                    "and that one removes SSD data without a proof",
+                )  # fmt: skip
+    return ok("predecessor's hook", "there is none")
+
+
+def low_disk(client: "RTorrent", settings: Settings) -> Finding:
+    """Look whether we make room before rTorrent closes its downloads for want of it."""
+    limit, where = _closes_at(client)
+    ours = settings.disk_space_threshold_bytes
+    evidence = f"rTorrent closes downloads below {size(limit)} ({where}), seedcache makes room below {size(ours)}"
+    remedy = "raise DISK_SPACE_THRESHOLD_GB well above it, or lower close_low_diskspace in rTorrent's rc file"
+    if ours <= limit:
+        return error("low disk", evidence, remedy)
+    return warning("low disk", evidence, remedy) if ours <= 2 * limit else ok("low disk", evidence)
+
+
+def _closes_at(client: "RTorrent") -> tuple[int, str]:
+    """Return below how many free bytes rTorrent closes downloads, and how we know: it cannot be asked."""
+    for path in _rc_files(client):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                lines = [line for line in file if not line.lstrip().startswith("#")]
+        except OSError:
+            continue
+        found = _LOW_DISK.findall("".join(lines))
+        if found:
+            number, unit = found[-1]
+            return int(number) << _SHIFTS[unit.upper()], path
+    return 500 << 20, "its default; no other is seen"
+
+
+def _rc_files(client: "RTorrent") -> Iterator[str]:
+    """Yield the settings files of the rTorrent that answers, as far as its process tells us."""
+    pid, cwd = client.ask(("system.pid",), ("system.cwd",))
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = os.fsdecode(file.read()).split("\0")
+        home = os.path.expanduser(f"~{pwd.getpwuid(os.stat(f'/proc/{pid}').st_uid).pw_name}")
+    except (OSError, KeyError):
+        return
+    if not any("rtorrent" in os.path.basename(word) for word in words):
+        return  # it lives in another pid namespace, and this is somebody else
+    for found in re.findall(r"(?:try_)?import=([^,\0]+)", "\0".join(words)):
+        yield os.path.join(cwd, found)
+    if "-n" not in words:
+        yield from (f"{home}/.rtorrent.rc", f"{home}/.config/rtorrent/rtorrent.rc")
 
 
 def _hook(client: "RTorrent", settings: Settings) -> Iterator[Finding]:

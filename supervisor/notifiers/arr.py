@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import sleep
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from supervisor.adapters import clock, http
 from supervisor.adapters.http import ServiceRefused, ServiceUnavailable
@@ -66,6 +67,21 @@ class Arr:
         if found.lower() != self.name.lower():
             raise ServiceRefused(f"{found} answers at the address of {self.name}. Correct {self.name.upper()}_URL.")
         return self._field(status, "version", str)
+
+    def sees(self, url: str, key: str, path: str) -> bool:
+        """Say whether the service finds a directory, named as it would see it; raise as `probe`."""
+        separator = "\\" if "\\" in path else "/"
+        path = path.rstrip(separator)
+        # Asked for a directory it lists it, and tells its parent; for one that is not there it does so of the parent.
+        query = urlencode({"path": path, "includeFiles": "false", "allowFoldersWithoutTrailingSlashes": "true"})
+        listing = http.get_json(f"{url.rstrip('/')}/api/v3/filesystem?{query}", _headers(key))
+        self._field(listing, "directories", list)
+        return not path or listing.get("parent") == path.rpartition(separator)[0] + separator
+
+    def imports_by_itself(self, url: str, key: str) -> bool:
+        """Say whether its Completed Download Handling is on; raise as `probe`."""
+        found = http.get_json(f"{url.rstrip('/')}/api/v3/config/downloadclient", _headers(key))
+        return self._field(found, "enableCompletedDownloadHandling", bool)
 
     def _poll(self, address: str, task: Notify) -> Any:  # noqa: ANN401  # JSON
         try:

@@ -19,6 +19,12 @@ class Notifier(Protocol):
     def probe(self, url: str, key: str) -> str:
         """Return the version of the service at an address; raise Retryable or Refused as `notify`."""
 
+    def sees(self, url: str, key: str, path: str) -> bool:
+        """Say whether the service finds a directory, named as it would see it; raise as `notify`."""
+
+    def imports_by_itself(self, url: str, key: str) -> bool:
+        """Say whether the service imports what a download client has finished without being told; raise as `notify`."""
+
 
 class Messenger(Protocol):
     """A kind of service that tells a person what happens."""

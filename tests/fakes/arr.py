@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 KEY = "0123456789abcdef0123456789abcdef"
 COMMANDS = {"sonarr": "DownloadedEpisodesScan", "radarr": "DownloadedMoviesScan"}
@@ -53,6 +54,8 @@ class FakeArr:
         self.commands: list[dict[str, Any]] = []  # the bodies of all commands it accepted
         self.requests: list[tuple[str, str, dict[str, str]]] = []  # method, path, headers: of all requests
         self.polls_until_done = 2
+        self.root = ""  # a container's root directory on this host; its own paths begin there
+        self.completed_download_handling = False
         self.on_command: Callable[[dict[str, Any]], object] | None = None  # told of each command it accepts
         self.port = 0
         self._known: dict[int, dict[str, Any]] = {}
@@ -145,6 +148,30 @@ class FakeArr:
             "packageAuthor": None,
         }
 
+    def listing(self, query: str) -> dict[str, Any]:
+        """Return what is in a directory, as Sonarr's FileSystemLookupService does without trailing slashes."""
+        path = query if os.path.isdir(self.root + query) else query[: query.rfind("/") + 1]
+        above = os.path.dirname(path.rstrip("/"))
+        parent = None if path == "/" else above if above.endswith("/") else f"{above}/"
+        try:
+            names = sorted(entry.name for entry in os.scandir(self.root + path) if entry.is_dir())
+        except OSError:
+            names = []
+        folders = [
+            {"type": "folder", "name": name, "path": f"{path.rstrip('/')}/{name}/", "size": 0, "lastModified": _now()}
+            for name in names
+        ]
+        return {"parent": parent, "directories": folders, "files": []}
+
+    def download_client_config(self) -> dict[str, Any]:
+        """Return the resource of Settings, Download Clients."""
+        return {
+            "id": 1,
+            "downloadClientWorkingFolders": "_UNPACK_|_FAILED_",
+            "enableCompletedDownloadHandling": self.completed_download_handling,
+            "autoRedownloadFailed": True,
+        }
+
     def fault_of(self, body: object) -> str:
         """Say what is wrong with a command; empty if nothing is."""
         if not isinstance(body, dict):
@@ -170,6 +197,11 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.removeprefix(self.arr.base)
         if path == "/api/v3/system/status":
             self._answer(200, self.arr.status())
+        elif path == "/api/v3/config/downloadclient":
+            self._answer(200, self.arr.download_client_config())
+        elif path.startswith("/api/v3/filesystem?"):
+            (query,) = parse_qs(urlsplit(path).query)["path"] or [""]
+            self._answer(200, self.arr.listing(query))
         elif found := re.fullmatch(r"/api/v3/command/([0-9]+)", path):
             resource = self.arr.poll(int(found[1]))
             self._answer(*(404, {"message": "NotFound"}) if resource is None else (200, resource))

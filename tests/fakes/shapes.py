@@ -55,3 +55,12 @@ STATUS = _resource(
     authentication=_one_of("none", "basic", "forms", "external"),
     startTime=TIME,
 )
+
+DOWNLOAD_CLIENT_CONFIG = _resource(
+    id={"type": "integer"},
+    downloadClientWorkingFolders=TEXT,
+    enableCompletedDownloadHandling=SWITCH,
+    checkForFinishedDownloadInterval={"type": "integer"},
+    autoRedownloadFailed=SWITCH,
+    autoRedownloadFailedFromInteractiveSearch=SWITCH,
+)

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.fakes.arr import COMMANDS, KEY, FakeArr, Mode
-from tests.fakes.shapes import COMMAND, STATUS
+from tests.fakes.shapes import COMMAND, DOWNLOAD_CLIENT_CONFIG, STATUS
 
 HEADERS = {"X-Api-Key": KEY}
 HASH = "ABCDEF0123456789ABCDEF0123456789ABCDEF01"
@@ -46,6 +46,11 @@ def test_the_status_has_the_documented_shape(arr):
     answer = requests.get(f"{arr.url}/api/v3/system/status", headers=HEADERS, timeout=5)
     jsonschema.validate(answer.json(), STATUS)
     assert answer.json()["appName"].lower() == arr.service
+
+
+def test_the_download_client_settings_have_the_documented_shape(arr):
+    answer = requests.get(f"{arr.url}/api/v3/config/downloadclient", headers=HEADERS, timeout=5)
+    jsonschema.validate(answer.json(), DOWNLOAD_CLIENT_CONFIG)
 
 
 def test_the_schemas_reject_what_is_not_in_them():

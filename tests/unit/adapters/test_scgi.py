@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from supervisor.adapters.scgi import carrier, cause, masked
+from supervisor.adapters.scgi import carrier, cause, masked, socket_path
 from supervisor.errors import ConfigurationError
 from tests.support.servers import answering, listening, scgi_answer, scgi_request
 
@@ -115,3 +115,18 @@ def test_a_web_server_that_hangs_is_given_up_at_the_deadline():
 def test_a_message_shows_no_password():
     assert masked("https://me:secret@host/RPC2") == "https://host/RPC2"
     assert masked("scgi://host:5000") == "scgi://host:5000"
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("/run/rpc", "/run/rpc"),
+        ("scgi+unix:///run/rpc", "/run/rpc"),
+        ("unix:///run/rpc", "/run/rpc"),
+        ("scgi:///run/rpc", "/run/rpc"),
+        ("scgi://127.0.0.1:5000", ""),
+        ("http://host/RPC2", ""),
+    ],
+)
+def test_the_path_of_a_socket_is_told_from_an_address(url, path):
+    assert socket_path(url) == path

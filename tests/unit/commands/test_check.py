@@ -160,8 +160,6 @@ def test_two_mounted_disks_are_well_and_the_wrong_one_is_not(host, loop_mount):
     assert only(found, "SSD identity").level is Level.OK
     assert only(found, "HDD identity").level is Level.ERROR
     assert "check --trust" in only(found, "HDD identity").remedy
-    # 64 MiB is less than what makes rTorrent close its downloads.
-    assert "close_low_diskspace" in only(found, "SSD space").remedy
 
 
 @pytest.mark.real
