@@ -144,11 +144,9 @@ def state(settings: Settings, user: User) -> Iterator[Finding]:
         )
     else:
         yield ok("spool", f"{len(os.listdir(place))} submissions wait")
-    # Run by root, it looks on behalf of the service's user, whose the state is.
-    user = os.geteuid() or os.stat(state_dir).st_uid
     for ours in premises.places(state_dir, settings.lock_dir):
         with suppress(OSError):  # one that is missing is told of above, or is made
-            problem = premises.fault(ours, user)
+            problem = premises.fault(ours, user.uid)
             if problem:
                 yield error("privacy", f"{ours.path} {problem}", "until then `seedcache run` does not start")
     locks = settings.lock_dir
