@@ -290,6 +290,13 @@ def _hook_install(options: "Namespace") -> int:
     return 0
 
 
+def _import_legacy(options: "Namespace") -> int:
+    from supervisor.commands import importing
+
+    given = importing.Sources(options.env, options.queue, options.config)
+    return _print(importing.run(given, _environ(options), apply=options.yes))
+
+
 def _config_show(options: "Namespace") -> int:
     entries = _settings(options).explain()
     if options.json:

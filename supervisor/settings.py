@@ -18,7 +18,7 @@ DEFAULT_FILE = "/etc/seedcache/settings.toml"
 HIDDEN = "********"
 
 # Names that are also read from the environment without the prefix: those that the ancestor documents.
-_BARE = frozenset(
+BARE = frozenset(
     {"download_path_ssd", "final_dest_base_hdd", "scgi_url", "max_concurrent_processes", "disk_space_threshold_gb"}
     | {"copy_retry_attempts", "verification_enabled", "notify_arr_enabled", "log_level", "log_file", "lock_dir"}
     | {"sonarr_url", "sonarr_api_key", "sonarr_tag", "radarr_url", "radarr_api_key", "radarr_tag"}
@@ -214,7 +214,7 @@ def load(config: str | None, environ: Mapping[str, str]) -> Settings:
     known = specs()
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for name, (raw, source) in sources.gather(named, DEFAULT_FILE, environ, known, _BARE, problems).items():
+    for name, (raw, source) in sources.gather(named, DEFAULT_FILE, environ, known, BARE, problems).items():
         origins[name] = source
         try:
             values[name] = known[name].form.parse(raw, source.startswith("environment"))
@@ -272,5 +272,5 @@ def reference() -> list[str]:
     for name, spec in specs().items():
         default = "" if defaults[name] is MISSING else _display(defaults[name], spec)
         cell = "**required**" if defaults[name] is MISSING else default and f"`{default}`"
-        lines.append(f"| `{name.upper()}`{'' if name in _BARE else ' ⁺'} | {cell} | {spec.form.values} | {spec.help} |")
+        lines.append(f"| `{name.upper()}`{'' if name in BARE else ' ⁺'} | {cell} | {spec.form.values} | {spec.help} |")
     return lines

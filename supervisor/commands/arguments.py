@@ -160,6 +160,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("rc", metavar="FILE", nargs="?", help="rTorrent's rc file; as it was, it is kept beside it")
     made.add_argument("--live", action="store_true", help="also, or only, tell the running rTorrent")
 
+    made = command(
+        commands, "import-legacy", "import_legacy",
+        "take over the settings and the queue of pyrosimple-manager; says what it would do, and changes nothing of its",
+        "import-legacy /opt/rflood/.env\nimport-legacy /opt/rflood/.env --yes",
+    )  # fmt: skip
+    made.add_argument("env", metavar="ENV_FILE", nargs="?", help="its .env file (else the environment is looked at)")
+    made.add_argument("--queue", metavar="DIR", help="its queue directory (else `queue` in its LOCK_DIR)")
+    made.add_argument("--yes", action="store_true", help="do it: write the settings file, hand in the torrents")
+
     config = group("config", "see the settings", "config show")
     json(command(config, "show", "config_show", "show the settings in force and where each came from", "config show"))
 
