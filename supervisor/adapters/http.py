@@ -112,7 +112,7 @@ def _check(status: int, headers: Mapping[str, str], content: bytes, place: str, 
     if status in {401, 403}:
         raise ServiceRefused(f"{place} does not accept the API key (HTTP {status}). Copy the key again.", status)
     if 300 <= status < 400:  # noqa: PLR2004  # the redirects
-        host = urlsplit(headers.get("Location", "")).netloc.rpartition("@")[2] or "another path of the same host"
+        host = _excerpt(_netloc(headers.get("Location", "")).encode(), secrets)[2:] or "another path of the same host"
         raise ServiceRefused(
             f"{place} redirects to {host} (HTTP {status}); the key is not sent there. Set the address it really has.",
             status,
@@ -167,6 +167,13 @@ def _host(url: str) -> str:
     except ValueError:
         return "the service"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _netloc(location: str) -> str:
+    try:
+        return urlsplit(location).netloc.rpartition("@")[2]
+    except ValueError:
+        return "an address that is none"
 
 
 def _secret_part(url: str) -> str:

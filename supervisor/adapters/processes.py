@@ -45,7 +45,7 @@ def start_time(pid: int) -> float | None:
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ValueError):  # a number that no process can have
         return None
 
 

@@ -23,8 +23,8 @@ def carrier(url: str, timeout: float) -> Carrier:
     Each request has `timeout` seconds from connecting to the last byte. It raises OSError or HTTPException.
     Raise ConfigurationError if it is no such URL.
     """
-    parts = urllib.parse.urlsplit(url if "/" in url else f"scgi://{url}")
     try:
+        parts = urllib.parse.urlsplit(url if "/" in url else f"scgi://{url}")
         if url.startswith("/"):
             return _scgi(url, timeout)
         if parts.scheme in {"http", "https"} and parts.hostname:
@@ -33,7 +33,7 @@ def carrier(url: str, timeout: float) -> Carrier:
             return _scgi(parts.path, timeout)
         if parts.scheme == "scgi" and parts.hostname and parts.port:
             return _scgi((parts.hostname, parts.port), timeout)
-    except ValueError:  # its port is no number
+    except ValueError:  # its port is no number, or a bracket is not closed
         pass
     raise ConfigurationError(
         f"SCGI_URL {masked(url)!r} cannot be used: "

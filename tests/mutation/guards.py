@@ -33,12 +33,6 @@ GUARDS = (
         (_SYSTEMS + "test_bytes_that_are_wrong_on_the_device_are_found_although_the_page_cache_has_them_right",),
     ),
     Guard(
-        "read-back goes around the page cache", _T + "proving.py",
-        "        directories.direct = directories.direct or directories.through_cache\n",
-        "        directories.direct = directories.through_cache = False\n",
-        (_SYSTEMS + "test_bytes_that_are_wrong_in_the_page_cache_only_do_not_matter",),
-    ),
-    Guard(
         "a wrong piece is told", _T + "stream.py",
         "            self._wrong(self._piece)\n", "            pass\n",
         (_DELIVERY + "test_a_wrong_byte_on_the_ssd_is_named_and_nothing_is_published",),
