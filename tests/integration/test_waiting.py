@@ -1,11 +1,15 @@
 """The commands that wait until what they asked for is done, on a real supervisor and a real rTorrent."""
 
+import json
 import signal
 import subprocess
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from supervisor.jobs import State
+from tests.support.needs import ROOT
 from tests.support.rtorrents import until
 from tests.support.seedbox import Seedbox, fill
 from tests.support.supervisors import COMMAND
@@ -30,6 +34,8 @@ def started(box, *words):
 def test_verify_and_relocate_wait_for_the_end_and_say_it(box):
     torrent = box.seed("one", 3 << 20)
     box.supervisor.wait_for(torrent.hash, State.CACHED)
+    told = json.loads(box.supervisor.run("status", "--json").stdout)
+    jsonschema.validate(told, json.loads(Path(ROOT, "docs", "status.schema.json").read_text()))
     done = box.supervisor.run("verify", torrent.hash[:10])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0].startswith(f"asked: verify {torrent.hash}")
@@ -55,15 +61,18 @@ def test_space_run_waits_until_the_ssd_has_room(box):
     done = box.supervisor.run("space", "run")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "the SSD has room enough: nothing has to leave it")
 
-    box.supervisor.configure(space_check_interval=3600)  # it is the command that makes it look
-    box.supervisor.signal(signal.SIGHUP)
-    until(lambda: "reloaded" in box.supervisor.said(), "the settings were read again")
+    worker = box.supervisor.victim("space")
+    worker.suspend()  # so that it has not been done before we ask
     fill(box.ssd, 4 << 20)
     box.supervisor.configure(disk_space_threshold_gb=10 / 1024)
     box.supervisor.signal(signal.SIGHUP)
-    done = box.supervisor.run("space", "run")
-    assert done.returncode == 0, done.stdout
-    assert "left the SSD" in done.stdout.splitlines()[-1]
+    until(lambda: box.supervisor.worker("space")["hash"], "the first has been given to the worker")
+    waiting = started(box, "space", "run")
+    until(lambda: waiting.stdout.readline().startswith("t"), "it says which torrent leaves")
+    worker.resume()
+    said, _ = waiting.communicate(timeout=30)
+    assert waiting.returncode == 0, said
+    assert "left the SSD" in said.splitlines()[-1]
     assert any(box.supervisor.state_of(torrent.hash) is State.RELOCATED for torrent in torrents)
 
 

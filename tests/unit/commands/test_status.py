@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from supervisor.adapters.processes import start_time
@@ -16,7 +17,7 @@ from supervisor.commands.reader import Reader
 from supervisor.errors import ConfigurationError, InvalidInput
 from supervisor.jobs import Event, Job, Notice, Proof, State, Telling
 from supervisor.journal import Journal, place
-from supervisor.observation.snapshot import Disk, RTorrent, Snapshot, Worker, to_json
+from supervisor.observation.snapshot import Disk, Leaving, RTorrent, Snapshot, Worker, to_json
 from tests.support.needs import ROOT, need_root
 
 NOW = 1_800_000_000.0
@@ -324,6 +325,38 @@ def test_json_has_a_version_and_everything_in_bytes_and_seconds(state):
     assert told["waiting"][0]["source"] == "/ssd/\\xff"
     assert told["waiting"][0]["name"] == "Näme"
     assert told["events"][0]["action"] == "waiting"
+
+
+def closed(schema):
+    """Return the schema with every object closed: a name that is not documented is an error."""
+    if isinstance(schema, dict):
+        more = (
+            {"additionalProperties": False} if "properties" in schema and "additionalProperties" not in schema else {}
+        )
+        return {name: closed(value) for name, value in schema.items()} | more
+    return [closed(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def test_the_documented_schema_is_what_the_program_has():
+    done = subprocess.run([sys.executable, "packaging/status_schema.py", "--check"], cwd=ROOT, check=False)
+    assert done.returncode == 0, "run: python packaging/status_schema.py"
+
+
+def test_what_is_told_is_what_the_schema_says(state):
+    schema = json.loads(Path(ROOT, "docs", "status.schema.json").read_text())
+    validator = jsonschema.Draft202012Validator(closed(schema))
+    validator.check_schema(schema)
+    validator.validate(status.as_dict(status.gather(str(state), NOW)))  # it never ran
+    worker = Worker("copier-1", "copier", 1, True, NOW, hash_of(1), "x", "copy", NOW, 50, 100, 10.0)
+    live(state, snapshot(workers=(worker,), leaving=(Leaving(hash_of(1), "x", 5),)))
+    jobs = [job(number, each) for number, each in enumerate(State)]
+    fill(state, jobs, [Notice(hash_of(1), "sonarr", Telling.FAILED, NOW)], [Event(NOW, hash_of(1), "cached", "")])
+    told = json.loads(json.dumps(status.as_dict(status.gather(str(state), NOW))))
+    assert told["snapshot"]["leaving"]
+    assert told["events"]
+    validator.validate(told)
+    for broken in ({"version": 2}, {"new": 1}, {"running": "yes"}, {"jobs": {}}, {"failed": [{}]}):
+        assert not validator.is_valid(told | broken)
 
 
 # -- beginnings of hashes ----------------------------------------------------------------------------------------------
