@@ -144,8 +144,11 @@ def test_a_pipe_that_takes_the_place_of_a_source_file_is_not_waited_for(box, mon
     assert not box.destination.exists()
 
 
+@pytest.mark.parametrize("name", ["a", "z"])
 @pytest.mark.parametrize("kind", ["device", "socket"])
-def test_what_is_no_file_is_refused_on_the_ssd_and_left_alone_on_the_hdd(box, kind):
+def test_what_is_no_file_is_refused_on_the_ssd_and_left_alone_on_the_hdd(box, kind, name):
+    """An empty file has the size of a pipe."""
+
     def plant(path: Path) -> None:
         path.unlink(missing_ok=True)
         if kind == "device":
@@ -159,17 +162,17 @@ def test_what_is_no_file_is_refused_on_the_ssd_and_left_alone_on_the_hdd(box, ki
                 finally:
                     os.chdir(here)
 
-    original = (box.source / "a").read_bytes()
-    plant(box.source / "a")
+    original = (box.source / name).read_bytes()
+    plant(box.source / name)
     with pytest.raises(TransferError, match="no ordinary file"):
         box.deliver()
-    (box.source / "a").unlink()
-    (box.source / "a").write_bytes(original)
+    (box.source / name).unlink()
+    (box.source / name).write_bytes(original)
     box.destination.mkdir(parents=True)
-    plant(box.destination / "a")
+    plant(box.destination / name)
     with pytest.raises(TransferError, match="foreign file"):
         box.deliver()
-    assert not (box.destination / "a").is_file()
+    assert not (box.destination / name).is_file()
 
 
 def test_what_is_planted_between_the_removal_of_a_temporary_and_its_making_is_not_written_to(tmp_path, monkeypatch):

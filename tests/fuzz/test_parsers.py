@@ -82,6 +82,17 @@ INFO = st.fixed_dictionaries(
         "meta version": st.integers(0, 3),
     },
 )
+# A torrent that is right but for its names.
+SOUND = st.builds(
+    lambda name, files: {
+        "name": name,
+        "piece length": 16384,
+        "pieces": bytes(20 * -(-sum(size for _, size in files) // 16384)),
+        "files": [{"path": path, "length": size} for path, size in files],
+    },
+    NAMES,
+    st.lists(st.tuples(st.lists(NAMES, min_size=1, max_size=3), st.integers(0, 50_000)), min_size=1, max_size=4),
+)
 
 
 # -- torrents ----------------------------------------------------------------------------------------------------------
@@ -99,7 +110,7 @@ def test_bencoding(data):
 
 
 @bounded
-@given(INFO.map(bencoded) | SCRAPS | BENCODABLE.map(bencoded), SCRAPS)
+@given(SOUND.map(bencoded) | INFO.map(bencoded) | SCRAPS | BENCODABLE.map(bencoded), SCRAPS)
 def test_metafiles(info, around):
     for data in (b"d4:info" + info + b"e", b"d" + around + b"4:info" + info + b"e", around):
         with contextlib.suppress(Refused):

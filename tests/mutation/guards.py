@@ -141,7 +141,7 @@ GUARDS = (
         "the source is an ordinary file", _T + "surveying.py",
         "    if not files.regular(info):\n        name = files.show(directories.join(file.path))\n        raise Refused(",
         "    if False:\n        name = files.show(directories.join(file.path))\n        raise Refused(",
-        (_DELIVERY + "test_what_is_no_plain_file_on_the_ssd_is_refused",),
+        ("tests/attack/test_planted.py",),
     ),
     Guard(
         "paths stay beneath their root", _A + "files.py",

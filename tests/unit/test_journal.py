@@ -131,3 +131,11 @@ def test_what_was_written_survives_a_kill_of_the_writer(path):
     done = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, check=False)
     assert done.returncode == -signal.SIGKILL
     assert sum(1 for _ in Journal(path).living()) == 100
+
+
+def test_what_is_written_is_on_stable_storage_when_it_returns(path):
+    """https://www.sqlite.org/pragma.html#pragma_synchronous: 2 is FULL, which syncs the log at each commit."""
+    database = Journal(path)._database
+    assert database.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    database.close()

@@ -49,3 +49,29 @@ def test_a_directory_in_the_way_is_an_error_and_the_old_contents_stay(path):
     with pytest.raises(OSError, match=r"live\.json\.new"):
         durable.replace(path, b"new", durable=True)
     assert content(path) == b"old"
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """Note what is synced, by its path at that moment; and do it."""
+    paths = []
+    real = os.fsync
+
+    def fsync(descriptor):
+        paths.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return paths
+
+
+def test_what_is_durable_is_synced_before_it_gets_its_name_and_the_name_after_that(path, tmp_path, synced):
+    durable.replace(path, b"data", durable=True)
+    assert synced == [f"{path}.new", str(tmp_path)]
+    durable.replace(path, b"data", durable=False)
+    assert len(synced) == 2
+
+
+def test_a_new_directory_is_synced_with_all_that_had_to_be_made_above_it(tmp_path, synced):
+    durable.make_directory(str(tmp_path / "a" / "b"))
+    assert {str(tmp_path), str(tmp_path / "a")} <= set(synced)

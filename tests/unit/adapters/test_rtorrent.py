@@ -1,10 +1,11 @@
+import os
 import subprocess
 import sys
 from xmlrpc import client as xmlrpc
 
 import pytest
 
-from supervisor.adapters.rtorrent import IDLE, RTorrent, set_root
+from supervisor.adapters.rtorrent import CLOSED, IDLE, RTorrent, set_root
 from supervisor.errors import Retryable, RTorrentUnreachable, TorrentGone
 from tests.support.servers import answering, listening, response, scripted
 
@@ -193,6 +194,14 @@ def test_a_torrent_that_rtorrent_does_not_know_is_gone_but_not_while_it_may_stil
 def test_a_command_that_rtorrent_refuses_may_be_tried_again(tmp_path):
     with pytest.raises(Retryable, match="Cannot change directory"):
         ask(refusing("Cannot change directory", tmp_path), lambda client: client.guarded(HASH, (IDLE, "d.close=")))
+
+
+def test_each_step_is_guarded_by_rtorrent_itself():
+    steps = ((IDLE, "d.close="), (CLOSED, set_root(b"/x")))
+    asked = []
+    handle = scripted(lambda *call: asked.append(call) or 0)
+    assert ask(handle, lambda client: client.guarded(HASH, *steps))
+    assert asked == [("branch", HASH, guard, "cat=BUSY", os.fsdecode(command)) for guard, command in steps]
 
 
 @pytest.mark.parametrize(("answers", "done"), [([0, "BUSY"], False), (["BUSY", 0], False), ([0, 1], True)])

@@ -83,3 +83,12 @@ def test_a_list_is_short_only_while_rtorrent_is_young(saved, tmp_path):
     assert not session.loading(directory, 1)
     os.utime(lock, (time.time() - 61, time.time() - 61))
     assert not session.loading(directory, 0)
+
+
+def test_what_the_session_says_is_synced_with_its_directory(saved, monkeypatch):
+    directory = saved(b"de")
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    session.sync(directory, HASH)
+    base = os.path.join(os.fsdecode(directory), f"{HASH}.torrent")
+    assert synced == [f"{base}.rtorrent", f"{base}.libtorrent_resume", os.fsdecode(directory)]

@@ -122,6 +122,11 @@ def test_an_answer_that_is_said_twice_counts_once(office):
     office.answer("copier-1", COPIED)
     office.handle(Done("copier-1", said, COPIED))
     assert office.count("copies_total", proof="read-back") == 1
+    office.ask(B)
+    office.locate(B)
+    office.handle(Done("copier-1", said, COPIED))  # it is about A, whatever the copier has now
+    assert office.state(B) is State.COPYING
+    assert office.count("copies_total", proof="read-back") == 1
 
 
 def test_a_manager_that_died_is_told_again_who_has_what(office):

@@ -219,25 +219,29 @@ def test_another_file_of_the_same_name_on_the_ssd_stays_and_so_do_all_others(box
     assert everything(box.ssd) == before
 
 
-@pytest.mark.parametrize("planted", ["file", "symlink", "directory of links"])
+@pytest.mark.parametrize("planted", ["file", "symlink", "first file", "directory of links"])
 def test_what_is_planted_after_the_check_is_not_removed(box, tmp_path, planted):
     """The confirmation comes after all files were looked at, and before the first goes."""
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "plain.bin").write_bytes(b"mine")
+    first = next(box.source.joinpath(*map(os.fsdecode, parts)) for parts, size in box.torrent.files if size)
+    place = first if planted == "first file" else box.source / "plain.bin"
 
     def confirm():
         if planted == "directory of links":
             os.rename(box.source, box.ssd / "aside")
             box.source.symlink_to(victim)
         else:
-            (box.source / "plain.bin").unlink(missing_ok=True)
-            if planted == "file":
-                (box.source / "plain.bin").write_bytes(b"mine")
+            place.unlink(missing_ok=True)
+            if planted == "symlink":
+                place.symlink_to(victim / "plain.bin")
             else:
-                (box.source / "plain.bin").symlink_to(victim / "plain.bin")
+                place.write_bytes(b"mine")
 
     # A directory that was opened is the torrent's, whatever it is called now: what is gone by then was the torrent's.
     with pytest.raises(Refused, match=r"none is followed|no longer the torrent's file"):
         box.remove(confirm)
     assert (victim / "plain.bin").read_bytes() == b"mine"
+    if planted in ("file", "first file"):
+        assert place.read_bytes() == b"mine"
