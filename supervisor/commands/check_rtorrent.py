@@ -151,7 +151,7 @@ def low_disk(client: "RTorrent", settings: Settings) -> Finding:
     ours = settings.disk_space_threshold_bytes
     evidence = f"rTorrent closes downloads below {size(limit)} ({where}), seedcache makes room below {size(ours)}"
     remedy = "raise DISK_SPACE_THRESHOLD_GB well above it, or lower close_low_diskspace in rTorrent's rc file"
-    if ours <= limit:
+    if 0 < ours <= limit:  # at 0 somebody means it: relocations are by hand
         return error("low disk", evidence, remedy)
     return warning("low disk", evidence, remedy) if ours <= 2 * limit else ok("low disk", evidence)
 

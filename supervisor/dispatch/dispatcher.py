@@ -213,7 +213,7 @@ class Dispatcher:
             if hdd is not None:
                 self.scheduler.ready[job.hash] = Ready(hdd.path, torrent.directory == located.destination, kin)
         else:
-            self._board.put(located, now)
+            self._board.put(replace(located, name=located.name or torrent.name), now)
 
     def _done(self, task: Task | None, result: Result, now: float) -> None:
         if isinstance(task, Announce):

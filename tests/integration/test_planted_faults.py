@@ -249,12 +249,15 @@ def test_a_session_that_is_in_memory(host):
     assert "session.path.set" in found.remedy
 
 
-@pytest.mark.parametrize(("limit", "level", "code"), [("2G", "error", 3), ("700M", "warning", 0)])
-def test_an_rtorrent_that_closes_downloads_before_we_make_room(host, limit, level, code):
+@pytest.mark.parametrize(
+    ("limit", "ours", "level", "code"),
+    [("2G", "1", "error", 3), ("700M", "1", "warning", 0), ("2G", "0", "warning", 0)],
+)
+def test_an_rtorrent_that_closes_downloads_before_we_make_room(host, limit, ours, level, code):
     host.start(host.hook, LOW.format(limit))
     big = host.home / "big"  # our loop mounts are smaller than what it wants free
     big.mkdir()
-    code_now, bad = host.check(DISK_SPACE_THRESHOLD_GB="1", DOWNLOAD_PATH_SSD=str(big))
+    code_now, bad = host.check(DISK_SPACE_THRESHOLD_GB=ours, DOWNLOAD_PATH_SSD=str(big))
     assert (code_now, bad["low disk"]["level"]) == (code, level)
     assert str(host.home / "rtorrent" / "rtorrent.rc") in bad["low disk"]["evidence"]
     assert "close_low_diskspace" in bad["low disk"]["remedy"]
