@@ -120,6 +120,16 @@ PANELS = (
         unit="short",
         queries=(Query("seedcache_relocations_planned{@}", "{{instance}}"),),
     ),
+    Panel(
+        id=13,
+        kind=Kind.LINES,
+        title="Torrents that wait for a disk or an hour",
+        text="Torrents that wait for room on an HDD, for COPY_HOURS or RELOCATION_HOURS, or for tomorrow's "
+        "HDD_DAILY_BUDGET. When it is orange, look at those that wait for room: remove data or add a disk.",
+        unit="short",
+        queries=(Query("seedcache_torrents_waiting{@}", "{{instance}} {{reason}}"),),
+        alerts=("SeedcacheHddLacksRoom",),
+    ),
 )
 
 BOARD = Board("seedcache-space", "seedcache: Space and policy", "What leaves the SSD, and what stays.", PANELS)

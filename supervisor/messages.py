@@ -59,6 +59,7 @@ class Copy:
     rate: int = 0  # bytes a second at most; 0: no limit
     pressure: float = 0.0  # percent of IO pressure above which it slows down; 0: never
     kin: tuple[Kin, ...] = ()  # on the same HDD; what they have there already is linked
+    reserve: int = 0  # bytes that are to stay free on the HDD
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,6 +245,26 @@ def sync_directories(base: int, folders: Iterable[Components]) -> None:
                 os.close(descriptor)
 
 
+def try_to_write(directory: int, length: int) -> None:
+    """Write so many bytes to a file without a name below a directory, which goes at once. Raise OSError if it cannot.
+
+    A file system that has no such files (O_TMPFILE, open(2)) is not tried.
+    """
+    try:
+        descriptor = os.open(b".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+            return
+        raise
+    try:
+        block = memoryview(os.urandom(length))  # a file system that compresses shall not make it smaller
+        while block:
+            block = block[os.write(descriptor, block) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def allocated(info: os.stat_result) -> int:
     """Return the bytes a file takes on its device (stat(2): st_blocks counts 512 bytes whatever the block size)."""
     return info.st_blocks * 512

@@ -69,6 +69,11 @@ class Board:
         self._jobs[job.hash] = replace(job, name=printable(job.name), reason=printable(job.reason))
         self.tell(job.hash, job.state, now, text or job.reason)
 
+    def postpone(self, job: Job, due: float) -> None:
+        """Stage that a waiting job waits longer (until unix seconds); that is no news."""
+        self._before.setdefault(job.hash, job.state)
+        self._jobs[job.hash] = replace(job, due=due)
+
     def put_notice(self, notice: Notice) -> None:
         """Stage the next state of a notice."""
         self._told[notice.hash, notice.service] = notice

@@ -14,6 +14,7 @@ from supervisor.messages import Copied, Failed
 
 if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import Torrent
+    from supervisor.settings import Settings
 
 _LONGEST_DELAY = 900.0  # seconds between two attempts at most
 _ABSENCES = 3  # how often rTorrent must deny a torrent before it counts as erased: 0.16 lists none just after its start
@@ -27,6 +28,11 @@ class Limits:
 
     attempts: int
     delay: float  # seconds before the second attempt; doubles from one to the next
+
+
+def limits_of(settings: "Settings") -> Limits:
+    """Return what the settings say."""
+    return Limits(settings.copy_retry_attempts, settings.retry_delay)
 
 
 def delay(limits: Limits, attempts: int) -> float:

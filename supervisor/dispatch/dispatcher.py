@@ -77,7 +77,7 @@ class Dispatcher:
         self.desk = Desk(board, crew, relief, metrics)
         self._drifting = Drifting(board, crew, self.desk, relief)
         self.room = Room(board, crew, relief.disks)
-        self.scheduler = Scheduler(board, crew, relief, metrics)
+        self.scheduler = Scheduler(board, crew, relief, self.room, metrics)
         self._announcements = Announcements(board, crew, metrics)
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
 
@@ -138,7 +138,7 @@ class Dispatcher:
 
     @property
     def _limits(self) -> Limits:
-        return Limits(self.settings.copy_retry_attempts, self.settings.retry_delay)
+        return decisions.limits_of(self.settings)
 
     def _take(self, message: Message, now: float) -> None:
         match message:

@@ -1,6 +1,7 @@
 """How much room each HDD has for copies, where a torrent's copy goes, and which jobs wait until there is more."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ class _Wait:
     roots: frozenset[bytes]  # any of them will do
     room: float  # bytes that one must have
     tries: int
+
+    def ends(self, rooms: Mapping[bytes, float]) -> bool:
+        """Given the room on each HDD that is there, say whether one has enough."""
+        return any(rooms.get(path, float("-inf")) >= self.room for path in self.roots)
 
 
 class Room:
@@ -58,18 +63,28 @@ class Room:
 
     def returned(self, settings: Settings) -> list[Job]:
         """Return the jobs that wait for room, and may have it now."""
-        found = []
-        rooms = {root.path: root.room for root in self._roots(settings) if root.there} if self._waits else {}
-        for job in self.waiting():
-            wait = self._waits[job.hash]
-            if any(rooms.get(path, float("-inf")) >= wait.room for path in wait.roots):
-                found.append(job)
+        jobs = self.waiting()
+        rooms = self._rooms(settings) if jobs else {}
+        return [job for job in jobs if self._waits[job.hash].ends(rooms)]
+
+    def short(self, jobs: list[Job], settings: Settings) -> dict[str, int]:
+        """Given jobs that are due, return those for which there is still no room, and how often in a row that was."""
+        waits = {job.hash: self._waits[job.hash] for job in jobs if job.hash in self._waits}
+        rooms = self._rooms(settings) if waits else {}
+        found = {}
+        for job_hash, wait in waits.items():
+            if wait.room < float("inf") and not wait.ends(rooms):
+                self._waits[job_hash] = replace(wait, tries=wait.tries + 1)
+                found[job_hash] = wait.tries + 1
         return found
 
     def waiting(self) -> list[Job]:
         """Return the jobs that wait for room."""
-        jobs = (self._board.get(job_hash) for job_hash in self._waits)
+        jobs = (self._board.get(job_hash) for job_hash in list(self._waits))
         return [job for job in jobs if job is not None and job.state is State.WAITING]
+
+    def _rooms(self, settings: Settings) -> dict[bytes, float]:
+        return {root.path: root.room for root in self._roots(settings) if root.there}
 
     def _roots(self, settings: Settings, without: str = "") -> list[Root]:  # noqa: ARG002
         promised = self._promised(without)

@@ -13,6 +13,7 @@ from supervisor.dispatch.crew import COPIER, NOTIFIER, SPACE, Crew
 from supervisor.dispatch.inquirer import metainfo_path
 from supervisor.dispatch.planning import inside
 from supervisor.dispatch.relief import Relief
+from supervisor.dispatch.room import Room
 from supervisor.jobs import Job, Proof, State
 from supervisor.messages import Copy, Kin, Place, Prove, Relocate
 from supervisor.notifiers import table
@@ -32,10 +33,10 @@ class Ready:
 class Scheduler:
     """Stages one task for every idle worker that has something to do."""
 
-    def __init__(self, board: Board, crew: Crew, relief: Relief, metrics: Metrics) -> None:
+    def __init__(self, board: Board, crew: Crew, relief: Relief, room: Room, metrics: Metrics) -> None:
         self.ready: dict[str, Ready] = {}  # hashes that rTorrent has confirmed and that wait for a copy worker
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
-        self._disks = relief.disks
+        self._disks, self._room = relief.disks, room
         self.tokens = itertools.count(1)  # of all tasks: never the same twice
         self._busy_hdds: frozenset[bytes] = frozenset()  # those that keep a free copy worker waiting
 
@@ -46,8 +47,13 @@ class Scheduler:
 
     def schedule(self, now: float, settings: Settings) -> None:
         """Given the time and the settings, assign what can be done now."""
-        for job in self._board.due(now):
-            self._board.put(decisions.resumed(job, now), now, "tried again")
+        due = list(self._board.due(now))
+        short = self._room.short(due, settings)
+        for job in due:
+            if job.hash in short:  # looked at here, so that nothing is read, nor rTorrent asked, in vain
+                self._board.postpone(job, now + decisions.delay(decisions.limits_of(settings), short[job.hash]))
+            else:
+                self._board.put(decisions.resumed(job, now), now, "tried again")
         if self._disks.usable:
             self._copies(now, settings)
             self._relocations(now, settings)

@@ -10,7 +10,7 @@ from supervisor.dispatch.crew import COPIER, NOTIFIER, SPACE
 from supervisor.dispatch.planning import Action
 from supervisor.jobs import State
 from supervisor.messages import Phase
-from supervisor.observation.snapshot import Disk, Snapshot
+from supervisor.observation.snapshot import WAITS, Disk, Snapshot
 
 ROLES = (COPIER, SPACE, NOTIFIER)
 
@@ -83,6 +83,13 @@ READINGS = (
         "copies_waiting_for_device",
         "Jobs that only WRITERS_PER_DEVICE keeps from a copy worker that is free.",
         lambda s: s.waiting_for_device,
+    ),
+    _each(
+        "torrents_waiting",
+        "Torrents that wait for room on an HDD, for an hour at which they may be copied (COPY_HOURS) or relocated "
+        "(RELOCATION_HOURS), or for another day (HDD_DAILY_BUDGET).",
+        "reason",
+        lambda s: {wait: s.waiting_for.get(wait, 0) for wait in WAITS},
     ),
     _one("queue_oldest_timestamp_seconds", "Since when the oldest of them waits; 0: none.", lambda s: s.oldest_queued),
     _each(

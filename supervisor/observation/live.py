@@ -37,6 +37,7 @@ class View:
         self.journal_error = ""
         self.draining = False
         self.waiting_for_device = 0
+        self.waiting_for: dict[str, int] = {}
         self._board, self._crew, self._relief, self._inquirer = board, crew, relief, inquirer
         self._started = processes.start_time(os.getpid()) or 0.0
         self._version = importlib.metadata.version("seedcache")
@@ -116,6 +117,7 @@ class View:
             jobs={str(state): count for state, count in self._board.counts.items()},
             oldest=oldest,
             queue_depth=queued,
+            waiting_for=self.waiting_for,
             waiting_for_device=self.waiting_for_device,
             oldest_queued=oldest_queued,
             notices={str(state): untold.count(state) for state in Telling},

@@ -10,6 +10,8 @@ from typing import Any, TypeVar, get_origin
 _LARGEST = 2**63
 _T = TypeVar("_T", "Worker", "Disk", "Leaving", "RTorrent", "Snapshot")
 
+WAITS = ("room", "copy-hours", "relocation-hours", "daily-budget")  # what a torrent may have to wait for
+
 
 @dataclass(frozen=True, slots=True)
 class Worker:
@@ -77,6 +79,7 @@ class Snapshot:
     jobs: dict[str, int] = field(default_factory=dict)  # state -> how many; every state is there
     oldest: dict[str, float] = field(default_factory=dict)  # state -> unix seconds since the oldest living job is in it
     queue_depth: int = 0  # jobs that want a copy worker and have none
+    waiting_for: dict[str, int] = field(default_factory=dict)  # one of WAITS -> how many torrents wait for it
     waiting_for_device: int = 0  # those of them that only WRITERS_PER_DEVICE keeps from a worker that is free
     oldest_queued: float = 0.0  # unix seconds of the oldest of them; 0: none
     notices: dict[str, int] = field(default_factory=dict)  # "pending", "failed" -> how many

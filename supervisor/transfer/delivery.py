@@ -143,7 +143,10 @@ class _Delivery:
         partial, fresh = self._partial(parent)
         linking.link(self.task, meta, survey, partial)
         sync_each = survey.roles.count(Role.WRITE) <= FEW
-        filling = Filling(meta, survey, self.source, partial, final or partial, fresh=fresh, sync_each=sync_each)
+        reserve = self.task.reserve
+        filling = Filling(
+            meta, survey, self.source, partial, final or partial, fresh=fresh, sync_each=sync_each, reserve=reserve
+        )
         cloned = fresh and filling.clone()
         if not cloned:
             filling.copy(self.watch)

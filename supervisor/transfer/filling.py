@@ -38,8 +38,13 @@ class Filling:
         *,
         fresh: bool,
         sync_each: bool,
+        reserve: int = 0,
     ) -> None:
-        """Given the trees (`final` may be `partial` if nothing stands there) and whether the partial is new."""
+        """Given the trees (`final` may be `partial` if nothing stands there) and whether the partial is new.
+
+        `reserve` bytes are to stay free on the HDD.
+        """
+        self._reserve = reserve
         self.trees = (final, partial)
         self.filled: list[Run] = []  # the pieces that were written
         self.written = 0  # bytes copied
@@ -84,7 +89,9 @@ class Filling:
         a foreign file, Retryable or Stopped.
         """
         lacking, allocated = self._lacking()
-        surveying.check_space(self._meta, self._survey, allocated, self._partial[0], self._partial[1])
+        surveying.check_space(
+            self._meta, self._survey, allocated, self._partial, reserve=self._reserve, fresh=self._fresh
+        )
         there = self._others(lacking)
         wrong: list[int] = []
         spins = files.spins(self._partial[0])

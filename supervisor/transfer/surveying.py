@@ -6,13 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from supervisor.adapters import files
-from supervisor.errors import Refused, Retryable
+from supervisor.errors import NoRoom, Refused, Retryable
 from supervisor.transfer import blocks
 from supervisor.transfer.metainfo import Metainfo
 from supervisor.transfer.planning import Original, Role
 from supervisor.transfer.stream import Extent
 
 _OWNER_WRITES = 0o600
+_PROBE = 1 << 20  # bytes
 _NOTHING = Original(0, 0, 0, 0, 0, 0, 0, 0)
 
 
@@ -208,13 +209,27 @@ def _strangers(
     return False
 
 
-def check_space(meta: Metainfo, survey: Survey, allocated: int, descriptor: int, path: bytes) -> None:
-    """Given the bytes that are allocated in the partial already, raise Retryable if the rest does not fit."""
+def check_space(
+    meta: Metainfo, survey: Survey, allocated: int, tree: tuple[int, bytes], *, reserve: int, fresh: bool
+) -> None:
+    """Given the bytes that are allocated in the partial already, raise NoRoom if the rest does not fit.
+
+    `reserve` bytes are to stay free. In a partial that is not fresh a block is really written, since a quota, or a
+    file system that has run out of something else, does not show in what is free: so what an earlier attempt left is
+    not read back in vain.
+    """
+    descriptor, path = tree
     needed = -allocated
     for number, original in enumerate(survey.originals):
         if original is not None and survey.roles[number] == Role.WRITE:
             needed += min(meta.files[number].size, original.allocated)
     usage = files.usage(descriptor)
-    if usage.size and needed > usage.free:  # a file system without a size (ramfs, some network ones) says 0
-        lacking = (needed - usage.free) / 2**30
-        raise Retryable(f"{files.show(path)}: {lacking:.2f} GiB more must be free for this torrent; it is tried again")
+    lacking = needed - (usage.free - reserve)
+    if usage.size and needed > 0 and lacking > 0:  # a file system without a size (ramfs, some network ones) says 0
+        raise NoRoom(
+            f"{files.show(path)}: {lacking / 2**30:.2f} GiB more must be free for this torrent; it is tried again",
+            lacking,
+        )
+    if needed > 0 and not fresh:
+        with files.explained(path):
+            files.try_to_write(descriptor, min(needed, _PROBE))

@@ -1,16 +1,17 @@
 """What the supervisor lives among fails: disks vanish, change, fill up, rot; the journal cannot be written."""
 
+import itertools
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from supervisor.jobs import Proof, State
 from tests.support.mounts import loop_mounted
 from tests.support.rtorrents import until
-from tests.support.seedbox import MIB, Seedbox, fill, slowly_written
+from tests.support.seedbox import MIB, Seedbox, cached, fill, forget, slowly_written
 from tests.support.torrents import contents
 
 pytestmark = pytest.mark.real
@@ -127,19 +128,46 @@ def test_another_file_system_in_the_hdds_place_is_refused_until_a_person_trusts_
 
 
 def test_a_torrent_that_does_not_fit_waits_with_the_reason_and_is_done_when_there_is_room(box):
-    box.start(copy_retry_attempts=1000)
+    box.start(copy_retry_attempts=1)
     ballast = fill(box.hdd, 2 * MIB)
     torrent = box.seed("film.mkv", 8 * MIB)
     expected = original(box, torrent)
-    box.supervisor.wait_for(torrent.hash, State.WAITING)
-    assert "free" in box.supervisor.job(torrent.hash).reason
+    waiting = box.supervisor.wait_for(torrent.hash, State.WAITING)
+    assert str(box.hdd) in waiting.reason
+    assert "0.01 GiB more must be free" in waiting.reason
+    until(lambda: box.supervisor.metric("seedcache_torrents_waiting", reason="room") == 1, "it says so")
+    smaller = box.seed("small.mkv", MIB)
+    is_cached(box, smaller, original(box, smaller))
     untouched(box, torrent, expected)
+    assert box.supervisor.job(torrent.hash).attempts == 0
     ballast.unlink()
     is_cached(box, torrent, expected)
 
 
+def test_an_hdd_that_lacks_something_that_df_does_not_show_costs_no_attempt_either(tmp_path):
+    """It has run out of inodes: as with a quota, what is free says nothing."""
+    with Seedbox(tmp_path) as box:
+        box.start(copy_retry_attempts=1)
+        with suppress(OSError):
+            for number in itertools.count():
+                (box.hdd / f"x{number}").touch()
+        for number in range(5):
+            (box.hdd / f"x{number}").unlink()
+        torrent = box.seed("Show", {b"%02d" % number: 100_000 for number in range(16)})
+        expected = original(box, torrent)
+        waiting = box.supervisor.wait_for(torrent.hash, State.WAITING)
+        assert "no space is left" in waiting.reason
+        untouched(box, torrent, expected)
+        until(lambda: len(box.supervisor.events(torrent.hash)) > 12, "it is tried again and again")
+        job = box.supervisor.job(torrent.hash)
+        assert (job.attempts, job.state is State.FAILED) == (0, False)
+        for path in box.hdd.glob("x*"):
+            path.unlink()
+        is_cached(box, torrent, expected)
+
+
 def test_an_hdd_that_fills_up_in_mid_copy_is_waited_for_and_the_copy_resumed(box):
-    box.start(copy_retry_attempts=1000)
+    box.start(copy_retry_attempts=1)
     torrent = box.seed("Show", {b"%02d" % number: MIB for number in range(24)})
     expected = original(box, torrent)
     with slowly_written(box.hdd, 6):
@@ -149,6 +177,20 @@ def test_an_hdd_that_fills_up_in_mid_copy_is_waited_for_and_the_copy_resumed(box
     reason = box.supervisor.job(torrent.hash).reason
     assert "space" in reason or "free" in reason
     untouched(box, torrent, expected)
+
+    def lacking():
+        return "GiB more must be free" in box.supervisor.job(torrent.hash).reason
+
+    until(lacking, "it says how much is missing")
+    partial = next(path for path in box.partials() if path.is_dir())
+    subprocess.run(["sync", "--file-system", partial], check=True)
+    forget(partial)
+    tried = box.supervisor.metric("seedcache_step_attempts_total", step="copy")
+    began = os.times().elapsed
+    until(lambda: os.times().elapsed - began >= 3, "time goes by")
+    assert box.supervisor.metric("seedcache_step_attempts_total", step="copy") == tried
+    assert cached(partial) == 0  # nobody has read what was copied
+    assert box.supervisor.job(torrent.hash).attempts == 0
     ballast.unlink()
     is_cached(box, torrent, expected)
     assert box.supervisor.metric("seedcache_resumed_bytes_total") > 0

@@ -205,8 +205,8 @@ def test_a_disk_that_becomes_full_fails_the_attempt_and_the_next_resumes(tmp_pat
 
     checked = delivery.surveying.check_space
 
-    def filled(*arguments):
-        checked(*arguments)
+    def filled(*arguments, **named):
+        checked(*arguments, **named)
         report(Phase.COPY, 0, 0)
 
     delivery.surveying.check_space = filled

@@ -74,6 +74,7 @@ class Office:
         self.dispatcher = Dispatcher(self.settings, self.board, self.crew, self.relief, self.metrics)
         self.board.on_submitted = self.questions.look_up
         self.now = 1000.0
+        self.room = self.dispatcher.room
         self.sent: list[tuple[str, Task]] = []
         self._pids = itertools.count(100)
         self.relief.look(self.now, self.settings)

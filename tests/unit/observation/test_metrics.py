@@ -40,6 +40,7 @@ BUSY = replace(
     oldest_queued=20.0,
     notices={"pending": 2, "failed": 1},
     waiting_since={"copy": 30.0},
+    waiting_for={"room": 2},
     journal_bytes=8192,
     verdicts={"relocate": 6, "kept": 9},
     spool_depth=4,
@@ -160,6 +161,8 @@ def test_a_snapshot_is_read_when_it_is_asked_for():
     assert found["seedcache_journal_size_bytes"] == 8192
     assert found['seedcache_step_waiting_since_timestamp_seconds{step="copy"}'] == 30
     assert found['seedcache_step_waiting_since_timestamp_seconds{step="relocate"}'] == 0
+    assert found['seedcache_torrents_waiting{reason="room"}'] == 2
+    assert found['seedcache_torrents_waiting{reason="copy-hours"}'] == 0
     assert found['seedcache_space_plan_torrents{verdict="relocate"}'] == 6
     assert found['seedcache_space_plan_torrents{verdict="prove"}'] == 0
     assert found['seedcache_space_plan_torrents{verdict="kept"}'] == 9
