@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-from tests.campaign import crashes
+from tests.campaign import crashes, powerloss, storm, transfers, troubles
 from tests.campaign.ledger import Ledger, Run
 from tests.campaign.life import Rig
 
@@ -26,10 +26,26 @@ def _of_life(cases: Callable[..., Cases]) -> Callable[[contextlib.ExitStack, int
     return prepared
 
 
+def _beside(stack: contextlib.ExitStack, _seed: int) -> Cases:
+    rig = stack.enter_context(Rig())
+    for kind in (troubles.conversations, troubles.notifications, troubles.clocks, troubles.limits):
+        yield from kind(rig)
+
+
+def _lies(stack: contextlib.ExitStack, seed: int) -> Cases:
+    return troubles.lies(stack.enter_context(Rig()), seed)
+
+
 PARTS: dict[str, Callable[[contextlib.ExitStack, int], Cases]] = {
     "kills": _of_life(crashes.kills),
     "cuts": _of_life(crashes.cuts),
     "errors": _of_life(crashes.errors),
+    "transfers": transfers.cases,
+    "powerloss": powerloss.cases,
+    "switches": troubles.switches,
+    "beside": _beside,
+    "lies": _lies,
+    "storm": storm.cases,
 }
 QUICK = 12  # cases of a part
 

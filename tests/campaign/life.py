@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -73,6 +74,7 @@ class Rig:
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         shutil.rmtree(box.state, ignore_errors=True)
         box.supervisor.log.write_bytes(b"")
+        self.watch.environment()  # nothing is struck
         box.supervisor.environment = {}
         box.client.environment = {}
         if not box.client.alive:
@@ -104,7 +106,7 @@ class Rig:
         """Live once, with nothing struck; return the steps."""
         torrent = self.prepare()
         environment = self.watch.environment(hashes=[torrent.hash], log=True)
-        _Life(self, torrent, environment, power=False).live()
+        self.live(torrent, environment)
         return self.watch.steps()
 
     def strike(self, strike: Strike, *, power: bool = False) -> bool:
@@ -114,12 +116,24 @@ class Rig:
         """
         torrent = self.prepare()
         environment = self.watch.environment(strike, [torrent.hash])
-        try:
-            _Life(self, torrent, environment, power=power).live()
-        except AssertionError as error:
-            kept = self.box.supervisor.said()[-3000:]
-            raise Violated(f"{strike}{' (power)' if power else ''}: {error}\n{kept}") from error
+        self.live(torrent, environment, power=power)
         return self.watch.struck
+
+    def live(
+        self,
+        torrent: Torrent,
+        environment: dict[str, str],
+        disturb: "Callable[[Life], object]" = lambda _: None,
+        *,
+        power: bool = False,
+    ) -> "Life":
+        """Live once and check everything; `disturb` is called all the time. Return the life. Raise Violated."""
+        life = Life(self, torrent, environment, disturb, power=power)
+        try:
+            life.live()
+        except AssertionError as error:
+            raise Violated(f"{error}\n{self.box.supervisor.said()[-3000:]}") from error
+        return life
 
     def submit(self, torrent: Torrent, environment: dict[str, str]) -> bool:
         """Submit it as rTorrent's hook does; return whether that returned 0."""
@@ -149,19 +163,29 @@ class Rig:
 def carry_on(rig: Rig, torrent: Torrent, *, submitted: bool) -> None:
     """Go on with a life from what lies there now, to its end. Raise AssertionError."""
     rig.watch.environment()  # nothing is struck
-    life = _Life(rig, torrent, {}, power=False)
+    life = Life(rig, torrent, {})
     life.submitted = submitted
     life.told = -1  # perhaps before
     life.live()
 
 
-class _Life:
+class Life:
     """One of them."""
 
-    def __init__(self, rig: Rig, torrent: Torrent, environment: dict[str, str], *, power: bool) -> None:
+    def __init__(
+        self,
+        rig: Rig,
+        torrent: Torrent,
+        environment: dict[str, str],
+        disturb: "Callable[[Life], object]" = lambda _: None,
+        *,
+        power: bool = False,
+    ) -> None:
+        self._disturb = disturb
         self.rig, self.box, self.torrent = rig, rig.box, torrent
         self.environment, self.power = environment, power
         self.submitted = False
+        self.lying = False  # the HDD has not what it was given: then that is no fault of ours, until the end
         self.asked = self.mend_at = 0.0  # monotonic seconds
         self.told = len(rig.arr.commands)
         self.expected = rig.expected(torrent, submitted=False)
@@ -175,7 +199,7 @@ class _Life:
             supervisor.start(ready=False)
             while not self._ended():
                 if time.monotonic() > self.deadline:
-                    job = self._job()
+                    job = self.job()
                     raise Violated(f"ended: it is {job and (job.state, job.reason)}")
                 if self.rig.watch.struck and supervisor.environment:
                     self._was_struck()
@@ -187,6 +211,7 @@ class _Life:
                     self.box.client.start()
                 if not self.submitted and (self.box.state / "spool").is_dir():
                     self.submitted = self.rig.submit(self.torrent, supervisor.environment)
+                self._disturb(self)
                 self._ask()
                 time.sleep(0.01)
             self._check_end()
@@ -211,13 +236,14 @@ class _Life:
             self.expected = self.rig.expected(self.torrent, submitted=self.submitted)
             invariants.check(self.rig.places, self.expected, self.rig.strangers)
 
-    def _job(self) -> Job | None:
+    def job(self) -> Job | None:
+        """Return its job as the journal has it."""
         with contextlib.suppress(Exception):  # it may just be made
             return self.box.supervisor.job(self.torrent.hash)
         return None
 
     def _ask(self) -> None:
-        job, now = self._job(), time.monotonic()
+        job, now = self.job(), time.monotonic()
         if job is None or now - self.asked < ASK_AGAIN:
             return
         if job.state is State.CACHED:
@@ -227,12 +253,13 @@ class _Life:
             self.asked = now
             if not job.reason:
                 raise Violated("ended: it failed without a reason")
-            invariants.check(self.rig.places, self.rig.expected(self.torrent, submitted=True), self.rig.strangers)
+            if not self.lying:
+                invariants.check(self.rig.places, self.rig.expected(self.torrent, submitted=True), self.rig.strangers)
             self.rig.watch.heal()
             self.box.supervisor.ask(job.hash, "retry")
 
     def _ended(self) -> bool:
-        job = self._job()
+        job = self.job()
         return job is not None and job.state is State.RELOCATED
 
     def _leave(self) -> None:
