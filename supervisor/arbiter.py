@@ -12,6 +12,7 @@ import selectors
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_SLEEP = 10.0  # seconds; the health page wants to see the loop go round
 _JOURNAL_RETRY = 5.0  # seconds
+_LISTEN_AGAIN = 0.1  # seconds
 # What needs a restart to change.
 _FIXED = (
     "state_dir", "lock_dir", "metrics_address", "metrics_port", "log_file", "log_format",
@@ -153,6 +155,9 @@ class Arbiter:
                     selector.unregister(key.fd)  # before it is closed: the next child's may get the same number
                     self._ended(watched.pop(key.fd), clock.now())
             self._turn(clock.now())
+            if self._fleet.undelivered:
+                self._fleet.undelivered = False
+                self._dispatcher.resend(self._fleet.send)
             systemd.watchdog()
 
     def _turn(self, now: float) -> None:
@@ -233,12 +238,16 @@ class Arbiter:
 
     def _listen(self) -> None:
         """Pass the workers' reports on, from a thread that ends with the Manager it listens to."""
+        manager = self._fleet.manager_process
 
         def listen() -> None:
-            with contextlib.suppress(*broker.LOST):
-                reports = broker.connect().mailbox(broker.RESULTS)
-                while True:
-                    self._post(reports.get())
+            while self._fleet.manager_process is manager:
+                with contextlib.suppress(*broker.LOST):
+                    reports = broker.connect().mailbox(broker.RESULTS)
+                    while True:
+                        self._post(reports.get())
+                self._fleet.undelivered = True  # a report may be lost: who is told his task again says it again
+                time.sleep(_LISTEN_AGAIN)
 
         threading.Thread(target=listen, name="reports", daemon=True).start()
 

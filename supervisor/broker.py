@@ -44,9 +44,12 @@ class _Server(Server):
     """The Manager's side."""
 
     def accepter(self) -> None:
-        """Take connections; one who is killed in the middle of the handshake must not end that for the others."""
+        """Take connections; what befalls one must not end that for the others.
+
+        It is killed in the handshake, or there is no memory or thread for it at the moment: then it comes again.
+        """
         while True:
-            with contextlib.suppress(EOFError, AuthenticationError):
+            with contextlib.suppress(EOFError, AuthenticationError, RuntimeError, MemoryError):
                 super().accepter()
 
 

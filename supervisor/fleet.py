@@ -46,8 +46,9 @@ class Fleet:
         self._respawn: list[tuple[float, str]] = []
         self._wanted = self._names(copiers)
         self._manager: broker.Broker
-        self._manager_process: BaseProcess
+        self.manager_process: BaseProcess  # another one for each Manager
         self._manager_started: float | None = None
+        self.undelivered = False
         self.start_manager()
 
     @staticmethod
@@ -57,17 +58,17 @@ class Fleet:
     def start_manager(self) -> None:
         """Start the Manager, or the one that replaces it at the same address."""
         if self._manager_started is not None:  # its sentinel also fires when only the fork server was killed
-            processes.end(self._manager_process.pid or 0, self._manager_started)
+            processes.end(self.manager_process.pid or 0, self._manager_started)
         for left in reversed(range(_TRIES)):
             try:
-                self._manager, self._manager_process = broker.serve(self._context, self._given.state_dir)
+                self._manager, self.manager_process = broker.serve(self._context, self._given.state_dir)
             except broker.LOST:
                 if not left:
                     raise
                 time.sleep(_PAUSE)
             else:
                 break
-        self._manager_started = processes.start_time(self._manager_process.pid or 0)
+        self._manager_started = processes.start_time(self.manager_process.pid or 0)
         for child in self._children.values():
             child.box = None
 
@@ -77,7 +78,8 @@ class Fleet:
         for name in self._wanted:
             if name not in self._children and name not in waiting:
                 yield from self._spawn(name, now)
-        while self._respawn and self._respawn[0][0] <= now:
+        # Not so long ahead, unless the clock was put back.
+        while self._respawn and not now < self._respawn[0][0] <= now + _BACK_OFF[-1]:
             _, name = heapq.heappop(self._respawn)
             if name in self._wanted and name not in self._children:
                 yield from self._spawn(name, now)
@@ -107,7 +109,7 @@ class Fleet:
     def sentinels(self) -> dict[int, str | None]:
         """Return what becomes readable when a child is gone, with the worker's name; None for the Manager."""
         found: dict[int, str | None] = {child.process.sentinel: name for name, child in self._children.items()}
-        found[self._manager_process.sentinel] = None
+        found[self.manager_process.sentinel] = None
         return found
 
     def reap(self, name: str, now: float) -> str:
@@ -131,7 +133,7 @@ class Fleet:
         return self._respawn[0][0] if self._respawn else float("inf")
 
     def send(self, worker: str, message: Task | Quit) -> None:
-        """Put a message into a worker's queue. A Manager that is away drops it; the next is given the tasks again."""
+        """Put a message into a worker's queue; what cannot be put is `undelivered`: all tasks are to be sent again."""
         child = self._children.get(worker)
         if child is None:
             return
@@ -140,6 +142,8 @@ class Fleet:
                 child.box = self._manager.mailbox(child.mailbox)
             child.box.put(message)
         except broker.LOST:
+            child.box = None  # its connection is gone, perhaps with a Manager that is not
+            self.undelivered = True
             log.warning("it is told again", extra={"action": "manager-away", "worker": worker})
 
     def terminate(self, worker: str) -> None:

@@ -48,6 +48,17 @@ LEGAL: dict[State, frozenset[State]] = {
 }
 
 
+_FAR = 7200.0  # seconds; nothing is put off for longer than an hour
+
+
+def is_due(due: float, now: float) -> bool:
+    """Given a time to try again and the time, both in unix seconds, say whether it has come.
+
+    One that is hours ahead was set by a clock that has been put back since: it would never come.
+    """
+    return not now < due <= now + _FAR
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One torrent on its way. Changes only by making the next one."""

@@ -13,7 +13,7 @@ from supervisor.dispatch import decisions
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import NOTIFIER, Crew
 from supervisor.dispatch.decisions import Limits
-from supervisor.jobs import OFF, Bookmark, Event, Telling
+from supervisor.jobs import OFF, Bookmark, Event, Telling, is_due
 from supervisor.messages import SUMMARY, Announce, Failed, News
 from supervisor.notifiers import table
 from supervisor.observation.metrics import Metrics
@@ -28,7 +28,7 @@ Pending = Sequence[tuple[int, Event]]  # events with their numbers, the oldest f
 
 def free_at(mark: Bookmark, limit: int, now: float) -> float:
     """Return when the next message may be sent (unix seconds)."""
-    used_up = mark.sent >= limit and now < mark.hour + HOUR
+    used_up = mark.sent >= limit and mark.hour <= now < mark.hour + HOUR
     return max(mark.due, mark.hour + HOUR if used_up else 0.0)
 
 
@@ -49,7 +49,7 @@ def news_of(mark: Bookmark, pending: Pending, limit: int, name: str) -> News:
 
 def told(mark: Bookmark, news: News, now: float) -> Bookmark:
     """A messenger has taken the news. Return its bookmark."""
-    same = bool(mark.sent) and now < mark.hour + HOUR
+    same = bool(mark.sent) and mark.hour <= now < mark.hour + HOUR
     return Bookmark(mark.service, news.id, hour=mark.hour if same else now, sent=mark.sent + 1 if same else 1)
 
 
@@ -101,7 +101,7 @@ class Announcements:
             if self._look[service] == _NEVER:
                 continue
             self._look[service] = free_at(found, settings.announce_limit, now)
-            if self._look[service] <= now:
+            if is_due(self._look[service], now):
                 pending = self._pending(found, settings)
                 if not pending:
                     self._look[service] = _NEVER

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from supervisor.adapters import clock
-from supervisor.jobs import ENDED, Bookmark, Event, Job, Notice, Proof, State, Telling
+from supervisor.jobs import ENDED, Bookmark, Event, Job, Notice, Proof, State, Telling, is_due
 from supervisor.journal import Journal, JournalUnwritable
 
 log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Board:
 
     def due(self, now: float) -> Iterator[Job]:
         """Return the waiting jobs whose time has come, each once."""
-        while self._waiting and self._waiting[0][0] <= now:
+        while self._waiting and is_due(self._waiting[0][0], now):
             due, job_hash = heapq.heappop(self._waiting)
             self._taken.append((due, job_hash))
             job = self.get(job_hash)

@@ -42,9 +42,11 @@ class Crew:
         self._members[worker] = _Member(pid, now)
 
     def up(self, worker: str, pid: int, now: float) -> None:
-        """A worker waits for tasks. One that is known already has only lost its Manager: it keeps its task."""
+        """A worker waits for tasks. One that is known already has lost its connection: it is given its task again."""
         member = self._members.get(worker)
         if member is not None and member.pid == pid:
+            if member.up and member.task is not None:
+                self._outbox.append((worker, member.task))
             member.up, member.heard = True, now
 
     def idle(self, role: str) -> Iterator[str]:

@@ -103,7 +103,7 @@ class Dispatcher:
                 if isinstance(message, Submission):
                     read += [name for name, _, _ in message.entries]
                 self._take(message, now)
-            if now >= self._relief.next_look:
+            if self._relief.due(now):
                 self._relief.look(now, self.settings)
                 for job in self.room.returned(self.settings):
                     self._board.put(decisions.resumed(job, now), now, "there may be room for it again")

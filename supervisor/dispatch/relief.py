@@ -27,7 +27,7 @@ class Relief:
         self._wished: dict[str, None] = {}  # hashes that a person wants off the SSD, low or not
         self._demanded: dict[str, None] = {}  # those of them that the last survey does not speak against
         self._surveying = False
-        self._next_look = 0.0
+        self._next_look = self._interval = 0.0
         self.looked = 0.0  # unix seconds of the last measurement
         self.low = False
         self.wanted = 0  # bytes that are to be free for what is being downloaded: a water mark for the time being
@@ -66,9 +66,14 @@ class Relief:
         """When the disks are to be measured again (unix seconds)."""
         return self._next_look
 
+    def due(self, now: float) -> bool:
+        """Say whether they are to be measured now: also if the clock was put back since they were."""
+        return not now < self._next_look <= now + self._interval
+
     def look(self, now: float, settings: Settings) -> None:
         """Measure the disks; if the SSD is low and no pass is on, begin one."""
-        self._next_look, self.looked = now + settings.space_check_interval, now
+        self._interval, self.looked = settings.space_check_interval, now
+        self._next_look = now + self._interval
         ssd = self.disks.look(settings)
         self.low = ssd.size > 0 and ssd.free < max(settings.disk_space_threshold_bytes, self.wanted)
         if not self.low:

@@ -14,7 +14,7 @@ from supervisor.dispatch.inquirer import metainfo_path
 from supervisor.dispatch.planning import inside
 from supervisor.dispatch.relief import Relief
 from supervisor.dispatch.room import Room
-from supervisor.jobs import Job, Proof, State
+from supervisor.jobs import Job, Proof, State, is_due
 from supervisor.messages import Copy, Kin, Place, Prove, Relocate
 from supervisor.notifiers import table
 from supervisor.observation.metrics import Metrics
@@ -99,7 +99,7 @@ class Scheduler:
                 if job is None or job.proof is not Proof.SOURCE:  # as it is staged, not as it stands
                     continue
                 hdd = self._disks.hdd_of(job.destination)
-                if hdd is not None and hdd.path in free and job.due <= now and not self._busy(job_hash):
+                if hdd is not None and hdd.path in free and is_due(job.due, now) and not self._busy(job_hash):
                     return self._prove(job, hdd, settings)
         return None
 
@@ -190,7 +190,7 @@ class Scheduler:
     def _notices(self, now: float, settings: Settings) -> None:
         for worker in list(self._crew.idle(NOTIFIER)):
             notice = min(self._board.all_unsent(), key=lambda notice: notice.due, default=None)
-            if notice is None or notice.due > now:
+            if notice is None or not is_due(notice.due, now):
                 return
             job = self._board.get(notice.hash)
             if job is not None:

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-from tests.campaign import crashes, powerloss, storm, transfers, troubles
+from tests.campaign import crashes, load, powerloss, storm, transfers, troubles
 from tests.campaign.ledger import Ledger, Run
 from tests.campaign.life import Rig
 
@@ -46,6 +46,7 @@ PARTS: dict[str, Callable[[contextlib.ExitStack, int], Cases]] = {
     "beside": _beside,
     "lies": _lies,
     "storm": storm.cases,
+    "load": load.cases,
 }
 QUICK = 12  # cases of a part
 
@@ -73,8 +74,10 @@ def _part(part: str, options: argparse.Namespace) -> int:
     until, violated = time.monotonic() + options.seconds, 0
     with contextlib.ExitStack() as stack:
         cases = [(case, run) for case, run in PARTS[part](stack, options.seed) if options.only in case]
+        random.Random(options.seed).shuffle(cases)  # whoever leaves early has tried some of everything
         if options.quick:
-            cases = random.Random(options.seed).sample(cases, min(QUICK, len(cases)))
+            cases = cases[:QUICK]
+        ledger.planned(len(cases))
         left = [(case, run) for case, run in cases if case not in done]
         for number, (case, run) in enumerate(left, 1):
             if time.monotonic() > until:

@@ -25,7 +25,13 @@ class Ledger:
         """Return the last line of each case by its name."""
         if not self._path.exists():
             return {}
-        return {line["case"]: line for line in map(json.loads, self._path.read_text().splitlines())}
+        lines = map(json.loads, self._path.read_text().splitlines())
+        return {line["case"]: line for line in lines if "case" in line}
+
+    def planned(self, cases: int) -> None:
+        """Note how many cases there are in all."""
+        with self._path.open("a") as file:
+            file.write(json.dumps({"planned": cases}) + "\n")
 
     def add(self, case: str, seconds: float, counts: dict[str, int], violated: str = "") -> None:
         """Note a case that ended."""

@@ -546,3 +546,18 @@ def test_rtorrent_is_asked_again_for_what_it_lacked_once_it_is_time(office):
     assert office.questions.surveys == asked + 1
     missing(office, 3, saved=None)
     assert office.state(A) is State.CACHED, "the session cannot be read: nothing is concluded"
+
+
+def test_a_clock_that_is_put_back_puts_off_nothing(office):
+    """A board without a battery starts with any time; so may the next boot of what then stands in the journal."""
+    office.now += 400 * 86400
+    office.ask(A)
+    office.locate(A)
+    office.answer("copier-1", Failed("no space is left", retry=True))
+    assert office.state(A) is State.WAITING
+    office.dispatcher.handle([], office.now, lambda *_: None)
+    looked = office.relief.looked
+    office.now -= 400 * 86400
+    office.handle()
+    assert office.state(A) is State.SUBMITTED
+    assert office.relief.looked == office.now < looked
