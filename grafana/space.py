@@ -40,8 +40,8 @@ PANELS = (
         id=4,
         kind=Kind.STATES,
         title="The SSD is low",
-        text="Whether less is free than DISK_SPACE_THRESHOLD_GB. When it stays orange and nothing leaves, "
-        "`seedcache space plan` says why.",
+        text="Whether less is free than SPACE_LOW, until SPACE_HIGH is reached. When it stays orange and nothing "
+        "leaves, `seedcache space plan` says why.",
         unit="none",
         queries=(Query("seedcache_space_low{@}", "{{instance}}"),),
         alerts=("SeedcacheSpaceNotRelieved",),
@@ -50,12 +50,13 @@ PANELS = (
     Panel(
         id=5,
         kind=Kind.LINES,
-        title="Free on the SSD, and the threshold",
-        text="Torrents leave the SSD while less is free than the threshold.",
+        title="Free on the SSD, and the marks",
+        text="Torrents leave the SSD from below the low mark until the high one; below the emergency mark also those "
+        "that soft protections keep.",
         unit="bytes",
         queries=(
             Query('seedcache_disk_free_bytes{@, disk="ssd"}', "{{instance}} free"),
-            Query("seedcache_space_threshold_bytes{@}", "{{instance}} threshold"),
+            Query("seedcache_space_mark_bytes{@} > 0", "{{instance}} {{mark}} mark"),
             Query('seedcache_disk_size_bytes{@, disk="ssd"}', "{{instance}} size"),
         ),
     ),

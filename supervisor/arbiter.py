@@ -26,6 +26,7 @@ from supervisor.dispatch.disks import Disks
 from supervisor.dispatch.dispatcher import Dispatcher, Message, Submission, WorkerLost
 from supervisor.dispatch.inquirer import Call, Inquirer
 from supervisor.dispatch.relief import Relief
+from supervisor.dispatch.uploads import Uploads
 from supervisor.errors import ConfigurationError, Exit
 from supervisor.fleet import Fleet
 from supervisor.journal import Journal, JournalUnwritable, place
@@ -78,7 +79,8 @@ class Arbiter:
         self._inquirer = Inquirer(
             settings.state_dir, settings.download_path_ssd, settings.scgi_url, settings.rpc_timeout, self._post
         )
-        self._board, self._crew, self._relief = Board(journal), Crew(), Relief(Disks(journal), self._inquirer)
+        self._board, self._crew = Board(journal), Crew()
+        self._relief = Relief(Disks(journal), self._inquirer, Uploads(journal.uploads(), clock.now()))
         self._view = live.View(settings, self._board, self._crew, self._relief, self._inquirer)
         self._metrics = Metrics(self._view.snapshot)
         self._dispatcher = Dispatcher(settings, self._board, self._crew, self._relief, self._metrics)

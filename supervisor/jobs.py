@@ -131,6 +131,15 @@ OFF = -1
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """What one torrent on the SSD has uploaded."""
+
+    total: int  # bytes, of all time (d.up.total)
+    lately: float  # bytes, each counted half as much after each half-life, as of then
+    at: float  # unix seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One line of a torrent's story."""
 

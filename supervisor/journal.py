@@ -6,13 +6,14 @@ Write-ahead log with synchronous=FULL: what `write` has returned from is on stab
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
 from operator import attrgetter
+from types import MappingProxyType
 from urllib.parse import quote
 
 from supervisor.errors import ConfigurationError, SeedcacheError
-from supervisor.jobs import ENDED, Bookmark, Event, Job, Notice, Proof, State, Telling
+from supervisor.jobs import ENDED, Bookmark, Event, Job, Notice, Proof, Sample, State, Telling
 
 # The schema, step by step: a journal of version N has had the first N of them.
 _STEPS = (
@@ -49,8 +50,13 @@ CREATE TABLE bookmarks (
     due REAL NOT NULL, reason TEXT NOT NULL, hour REAL NOT NULL, sent INTEGER NOT NULL
 ) WITHOUT ROWID;
 """,
+    """
+CREATE TABLE uploads (hash TEXT PRIMARY KEY, total INTEGER NOT NULL, lately REAL NOT NULL, at REAL NOT NULL)
+    WITHOUT ROWID;
+""",
 )
 VERSION = len(_STEPS)
+_WITH_UPLOADS = 3  # the version that has them first
 _NAMES = [field.name for field in fields(Job)]
 _STATE, _MULTI, _PROOF = map(_NAMES.index, ("state", "multi", "proof"))
 _JOB = ", ".join(_NAMES)
@@ -124,6 +130,8 @@ class Journal:
         if version < VERSION and not read_only:
             steps = "".join(_STEPS[version:])
             self._database.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version={VERSION}; COMMIT;")
+            version = VERSION
+        self._version = version
 
     def close(self) -> None:
         """Close it; the write-ahead log is folded in."""
@@ -135,8 +143,11 @@ class Journal:
         notices: Iterable[Notice] = (),
         events: Iterable[Event] = (),
         bookmarks: Iterable[Bookmark] = (),
+        samples: Mapping[str, Sample | None] = MappingProxyType({}),
     ) -> None:
         """Given the next jobs, notices and bookmarks and what is to be told, make all of it durable, or nothing.
+
+        And what torrents have uploaded, by hash; None: it is forgotten.
 
         Raise JournalUnwritable if that fails.
         """
@@ -154,6 +165,18 @@ class Journal:
             self._database.executemany(
                 f"INSERT OR REPLACE INTO bookmarks ({_BOOKMARK}) VALUES ({', '.join('?' * len(fields(Bookmark)))})",  # noqa: S608
                 (astuple(bookmark) for bookmark in bookmarks),
+            )
+            self._database.executemany(
+                "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)",
+                (
+                    (job_hash, each.total, each.lately, each.at)
+                    for job_hash, each in samples.items()
+                    if each is not None
+                ),
+            )
+            self._database.executemany(
+                "DELETE FROM uploads WHERE hash = ?",
+                ((job_hash,) for job_hash, each in samples.items() if each is None),
             )
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
@@ -221,6 +244,13 @@ class Journal:
             (after, *actions, limit),
         )
         return [(row[0], Event(*row[1:])) for row in rows]
+
+    def uploads(self) -> dict[str, Sample]:
+        """Return what torrents have uploaded, by hash."""
+        if self._version < _WITH_UPLOADS:  # no supervisor that knows it has been started yet
+            return {}
+        rows = self._database.execute("SELECT hash, total, lately, at FROM uploads")
+        return {job_hash: Sample(*values) for job_hash, *values in rows}
 
     def filesystem(self, path: bytes) -> str | None:
         """Given a configured root, return the identity its file system had when it was first trusted, or None.

@@ -3,16 +3,18 @@
 The fields of `Settings` are the table of all settings: the checks, `config show` and `docs/settings.md` come from it.
 """
 
-import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from supervisor import forms, secret_forms, sources
-from supervisor.dispatch.destinations import CHOICES, root_of
+from supervisor import contradictions, forms, measures, policy_forms, secret_forms, sources
+from supervisor.dispatch.destinations import CHOICES
 from supervisor.errors import ConfigurationError
 from supervisor.forms import Form, hide_password
+from supervisor.measures import GIB, Marks
+from supervisor.policies import table
+from supervisor.policies.base import Rules
 
 DEFAULT_FILE = "/etc/seedcache/settings.toml"
 HIDDEN = "********"
@@ -23,7 +25,6 @@ BARE = frozenset(
     | {"copy_retry_attempts", "verification_enabled", "notify_arr_enabled", "log_level", "log_file", "lock_dir"}
     | {"sonarr_url", "sonarr_api_key", "sonarr_tag", "radarr_url", "radarr_api_key", "radarr_tag"}
 )
-_GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,52 @@ class Settings:
     max_concurrent_processes: int = _setting(forms.whole(1), "Copy workers.", 2)
     writers_per_device: int = _setting(forms.whole(1), "Copies that may write to one destination device at a time.", 1)
     disk_space_threshold_gb: float = _setting(
-        forms.number(0), "Torrents are relocated while the SSD has less than this free, in GiB (1024^3 bytes).", 100.0
+        forms.number(0), "Both SPACE_LOW and SPACE_HIGH, in GiB (1024^3 bytes), where these are not set.", 100.0
+    )
+    space_low: str = _setting(
+        policy_forms.amount(optional=True),
+        "With less than this free on the SSD, torrents begin to leave it. Empty: DISK_SPACE_THRESHOLD_GB.",
+        "",
+    )
+    space_high: str = _setting(
+        policy_forms.amount(optional=True), "They go on leaving until so much is free. Empty: SPACE_LOW.", ""
+    )
+    space_emergency: str = _setting(
+        policy_forms.amount(),
+        "With less than this free, protections yield: peers being served, POLICY_IMPORT_HOLD, POLICY_MIN_RATIO, "
+        "POLICY_MIN_SEED_TIME, in this order; labels and trackers that are kept never do. 0: none yields.",
+        "0",
+    )
+    policy_order: tuple[str, ...] = _setting(
+        policy_forms.order(*table.KEYS),
+        "What leaves first: least earned of late for its size (idle), oldest finished (age), lowest ratio, largest "
+        "(size), most other seeders. What the first leaves open, the next decides.",
+        ("idle", "age"),
+    )
+    policy_half_life: str = _setting(
+        policy_forms.duration(), "After so long an upload counts half as much for `idle`.", "7 days"
+    )
+    policy_keep_labels: tuple[str, ...] = _setting(policy_forms.texts(), "Labels whose torrents stay on the SSD.", ())
+    policy_keep_trackers: tuple[str, ...] = _setting(
+        policy_forms.texts(), "Hosts of trackers, subdomains included, whose torrents stay on the SSD.", ()
+    )
+    policy_min_seed_time: str = _setting(policy_forms.duration(), "Torrents seed from the SSD at least so long.", "0")
+    policy_min_ratio: float = _setting(forms.number(0), "Torrents stay on the SSD until they have this ratio.", 0.0)
+    policy_import_hold: str = _setting(
+        policy_forms.duration(),
+        "Torrents stay until Sonarr or Radarr has confirmed the import, at most so long after they finished.",
+        "0",
+    )
+    policy_patience: str = _setting(
+        policy_forms.duration(),
+        "While peers are being served, a torrent waits at most so long for a quiet moment.",
+        "10 min",
+    )
+    policy_leave_labels: tuple[str, ...] = _setting(
+        policy_forms.texts(), "Labels whose torrents leave the SSD as soon as they are copied.", ()
+    )
+    policy_max_stay: str = _setting(
+        policy_forms.duration(), "Torrents leave so long after they finished, low space or not. 0: they need not.", "0"
     )
     space_check_interval: float = _setting(forms.number(1), "Seconds between two looks at the free space.", 30.0)
     copy_retry_attempts: int = _setting(
@@ -185,10 +231,28 @@ class Settings:
         """Return a text without secrets: reprs end up in logs and tracebacks."""
         return f"Settings({', '.join(f'{setting.name.lower()}={setting.value}' for setting in self.explain())})"
 
+    def marks(self, size: int) -> Marks:
+        """Given the size of the SSD in bytes, return how much of it shall be free."""
+        low = measures.amount(self.space_low).of(size) if self.space_low else int(self.disk_space_threshold_gb * GIB)
+        high = measures.amount(self.space_high).of(size) if self.space_high else low
+        # Only here can percent be compared with bytes.
+        return Marks(low, max(low, high), min(low, measures.amount(self.space_emergency).of(size)))
+
     @property
-    def disk_space_threshold_bytes(self) -> int:
-        """The threshold in bytes."""
-        return int(self.disk_space_threshold_gb * _GIB)
+    def rules(self) -> Rules:
+        """What is set of [policy]."""
+        return Rules(
+            order=self.policy_order,
+            keep_labels=self.policy_keep_labels,
+            keep_trackers=self.policy_keep_trackers,
+            min_seed_time=measures.seconds(self.policy_min_seed_time),
+            min_ratio=self.policy_min_ratio,
+            import_hold=measures.seconds(self.policy_import_hold),
+            patience=measures.seconds(self.policy_patience),
+            leave_labels=self.policy_leave_labels,
+            max_stay=measures.seconds(self.policy_max_stay),
+            half_life=measures.seconds(self.policy_half_life),
+        )
 
     def explain(self) -> list[Setting]:
         """Return every setting with its value, secrets hidden, and the source of the value."""
@@ -225,34 +289,10 @@ def load(config: str | None, environ: Mapping[str, str]) -> Settings:
         for name in ("download_path_ssd", "final_dest_base_hdd", "scgi_url")
         if name not in origins
     ]
-    problems += _contradictions(values, origins)
+    problems += contradictions.find(values, origins)
     if problems:
         raise ConfigurationError("\n".join(problems))
     return Settings(**values, sources=origins)
-
-
-def _contradictions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
-    ssd, hdds = values.get("download_path_ssd"), values.get("final_dest_base_hdd", ())
-    roots = [("DOWNLOAD_PATH_SSD ", ssd), *(("", hdd) for hdd in hdds)] if ssd else [("", hdd) for hdd in hdds]
-    for (name, one), (_, other) in itertools.combinations(roots, 2):
-        if os.path.commonpath([one, other]) in {one, other}:
-            yield (
-                f"FINAL_DEST_BASE_HDD ({origins['final_dest_base_hdd']}): {other!r} and {name}{one!r} "
-                "are the same or one is inside the other; name two separate directories"
-            )
-    for label, place in values.get("destinations", ()) if hdds else ():
-        if place.startswith("/") and root_of(os.fsencode(place), [os.fsencode(hdd) for hdd in hdds]) is None:
-            yield (
-                f"DESTINATIONS ({origins['destinations']}): {place!r} of {label!r} is on none of FINAL_DEST_BASE_HDD; "
-                "name a directory below one of them, or begin without a / to leave the HDD open"
-            )
-    for name in ("sonarr", "radarr"):
-        url, key = f"{name}_url", f"{name}_api_key"
-        if values.get("notify_arr_enabled", True) and values.get(url) and not values.get(key, key in origins):
-            yield (
-                f"{key.upper()} ({origins.get(key, 'default')}): is not set but {url.upper()} is ({origins[url]}); "
-                "set the key, or NOTIFY_ARR_ENABLED to false"
-            )
 
 
 def _display(value: object, spec: Spec) -> str:

@@ -92,11 +92,14 @@ def _apart(paths: list[str]) -> Finding:
 
 def _space(settings: Settings) -> Iterator[Finding]:
     ssd = files.usage(os.fsencode(settings.download_path_ssd))
-    threshold = settings.disk_space_threshold_bytes
-    free = f"{size(ssd.free)} of {size(ssd.size)} free, relocates below {size(threshold)}"
-    if threshold >= ssd.size:
-        yield warning("SSD space", free, "DISK_SPACE_THRESHOLD_GB is more than the disk: everything always leaves")
-    elif ssd.free < threshold:
+    marks = settings.marks(ssd.size)
+    free = f"{size(ssd.free)} of {size(ssd.size)} free, relocates below {size(marks.low)} until {size(marks.high)}"
+    if marks.high >= ssd.size:
+        yield warning(
+            "SSD space", free,
+            "SPACE_HIGH (or DISK_SPACE_THRESHOLD_GB) is the whole disk or more: everything always leaves",
+        )  # fmt: skip
+    elif ssd.free < marks.low:
         yield warning("SSD space", free, "torrents leave it now; `seedcache space plan` shows which")
     else:
         yield ok("SSD space", free)

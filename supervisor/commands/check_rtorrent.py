@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from supervisor import spool
+from supervisor.adapters import files
 from supervisor.adapters.scgi import socket_path
 from supervisor.commands import hook
 from supervisor.commands.check_host import file_system
@@ -148,9 +149,13 @@ def _predecessor(client: "RTorrent") -> Finding:
 def low_disk(client: "RTorrent", settings: Settings) -> Finding:
     """Look whether we make room before rTorrent closes its downloads for want of it."""
     limit, where = _closes_at(client)
-    ours = settings.disk_space_threshold_bytes
+    try:
+        size_of_disk = files.usage(os.fsencode(settings.download_path_ssd)).size
+    except OSError:
+        size_of_disk = 0  # another check says so
+    ours = settings.marks(size_of_disk).low
     evidence = f"rTorrent closes downloads below {size(limit)} ({where}), seedcache makes room below {size(ours)}"
-    remedy = "raise DISK_SPACE_THRESHOLD_GB well above it, or lower close_low_diskspace in rTorrent's rc file"
+    remedy = "raise SPACE_LOW well above it, or lower close_low_diskspace in rTorrent's rc file"
     if 0 < ours <= limit:  # at 0 somebody means it: relocations are by hand
         return error("low disk", evidence, remedy)
     return warning("low disk", evidence, remedy) if ours <= 2 * limit else ok("low disk", evidence)

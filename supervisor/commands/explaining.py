@@ -9,7 +9,7 @@ from supervisor.commands.display import clean, percent, size, span
 from supervisor.commands.outlook import Outlook, look
 from supervisor.commands.reader import Daemon, Reader, daemon
 from supervisor.commands.status import job_as_dict
-from supervisor.dispatch.planning import Action
+from supervisor.dispatch.planning import Action, Step, When
 from supervisor.errors import ConfigurationError, RTorrentUnreachable
 from supervisor.jobs import ENDED, Event, Job, Notice, Proof, State, Telling
 from supervisor.settings import Settings
@@ -189,13 +189,28 @@ def _of_cached(case: Case) -> Iterator[str]:
     if place is None:
         yield f"it stays: {case.outlook.reason_to_stay(case.hash) or 'rTorrent does not list it'}"
         return
-    low = case.outlook.free < case.outlook.threshold
-    yield f"it stays on both disks until space is low, which it is{'' if low else ' not'}; then it is number {place}"
     step, _, needed = list(case.outlook.projected)[place - 1]
+    yield from _turn(case.outlook, step, place)
     if step.action is Action.PROVE:
         yield "before that its HDD copy is read back and proven"
-    if low:
+    if len(step.unit) > 1:
+        others = ", ".join(each[:8] for each in step.unit if each != step.hash)
+        yield f"it shares files with {others}: they leave together"
+    if step.not_before > case.now:
+        yield f"peers are being served from it: it waits for a quiet moment, {span(step.not_before - case.now)} at most"
+    elif case.outlook.low:
         yield "it leaves now" if needed else "those before it free enough"
+
+
+def _turn(outlook: Outlook, step: Step, place: int) -> Iterator[str]:
+    if step.when in (When.ASKED, When.ANYWAY):
+        yield f"it leaves the SSD, low space or not: {step.reason}"
+        return
+    marks = outlook.outset.marks
+    low = "which it is" if outlook.low else "which it is not"
+    yield f"it stays on both disks until less than {size(marks.low)} of the SSD are free, {low}"
+    yield f"then it is number {place} of {len(outlook.plan.steps)}: {step.reason}"
+    yield f"a label of POLICY_KEEP_LABELS keeps it; `seedcache relocate {step.hash[:8]}` does not wait"
 
 
 def as_dict(case: Case) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def _of_the_running(view: View, snapshot: Snapshot) -> Iterator[str]:
     if snapshot.draining:
         yield "it was told to stop and brings running work to a safe point"
     if snapshot.low_space:
-        yield f"the SSD has less than {size(snapshot.threshold)} free: {snapshot.relocations_planned} torrents leave it"
+        yield f"the SSD has less than {size(snapshot.high_mark)} free: {snapshot.relocations_planned} torrents leave it"
     if not snapshot.read_back:
         yield "VERIFICATION_ENABLED is off: copies are proven as they are read, not read back from the HDD"
 
@@ -115,12 +115,16 @@ def standing(view: View) -> str:
 
 def marks(snapshot: Snapshot, disk: Disk) -> tuple[int, ...]:
     """Return the free bytes at which something happens on a disk, the least first."""
-    return (snapshot.threshold,) if disk.role == "ssd" and snapshot.threshold else ()
+    found = {snapshot.emergency_mark, snapshot.low_mark, snapshot.high_mark} - {0}
+    return tuple(sorted(found)) if disk.role == "ssd" else ()
 
 
 def about_marks(snapshot: Snapshot, disk: Disk) -> str:
     """Return what happens at a disk's marks; empty: it has none."""
-    return f"relocates below {size(snapshot.threshold)}" if marks(snapshot, disk) else ""
+    if not marks(snapshot, disk):
+        return ""
+    until = f" until {size(snapshot.high_mark)}" if snapshot.high_mark > snapshot.low_mark else ""
+    return f"relocates below {size(snapshot.low_mark)}{until}"
 
 
 def full_in(disk: Disk) -> float | None:

@@ -5,11 +5,11 @@ What has ended is read from the journal when it is asked for, so memory follows 
 
 import heapq
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from supervisor.adapters import clock
-from supervisor.jobs import ENDED, Bookmark, Event, Job, Notice, Proof, State, Telling, is_due
+from supervisor.jobs import ENDED, Bookmark, Event, Job, Notice, Proof, Sample, State, Telling, is_due
 from supervisor.journal import Journal, JournalUnwritable
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Board:
         self._told: dict[tuple[str, str], Notice] = {}
         self._events: list[Event] = []
         self._marked: dict[str, Bookmark] = {}
+        self._samples: dict[str, Sample | None] = {}
         self._after: list[Callable[[], object]] = []
         self.on_write: Callable[[float, bool], None] = lambda _seconds, _failed: None
         self.on_events: Callable[[Sequence[Event]], None] = lambda _events: None
@@ -90,6 +91,10 @@ class Board:
         """Stage a line of a torrent's story that changes no state."""
         self._events.append(Event(now, job_hash, action, printable(text)))
 
+    def keep(self, samples: Mapping[str, Sample | None]) -> None:
+        """Stage what torrents have uploaded; None: it is forgotten."""
+        self._samples |= samples
+
     def then(self, act: Callable[[], object]) -> None:
         """Stage what follows once the rest is durable."""
         self._after.append(act)
@@ -100,10 +105,10 @@ class Board:
         Raise JournalUnwritable if that fails; then nothing has changed, and nothing is staged.
         """
         jobs, notices, events, before = self._jobs, list(self._told.values()), self._events, self._before
-        marked, after = self._marked, self._after
+        marked, samples, after = self._marked, self._samples, self._after
         try:
-            if jobs or notices or events or marked:
-                self._write(jobs, notices, events, before, marked)
+            if jobs or notices or events or marked or samples:
+                self._write(jobs, notices, events, before, marked, samples)
             self._taken = []
         finally:
             self.rollback()
@@ -117,10 +122,11 @@ class Board:
         events: list[Event],
         before: dict[str, State | None],
         marked: dict[str, Bookmark],
+        samples: dict[str, Sample | None],
     ) -> None:
         started = clock.monotonic()
         try:
-            self._journal.write(jobs.values(), notices, events, marked.values())
+            self._journal.write(jobs.values(), notices, events, marked.values(), samples)
         except JournalUnwritable:
             self.on_write(clock.monotonic() - started, True)
             raise
@@ -144,7 +150,7 @@ class Board:
             heapq.heappush(self._waiting, entry)
         self._taken = []
         self._jobs, self._told, self._events, self._before, self._after = {}, {}, [], {}, []
-        self._marked = {}
+        self._marked, self._samples = {}, {}
 
     def unsent(self, job_hash: str) -> list[Notice]:
         """Given a hash, return the notices that somebody still has to be given, as they are staged or stand."""
@@ -168,6 +174,13 @@ class Board:
     def last_event(self) -> int:
         """Return the number of the last durable event."""
         return self._journal.last_event()
+
+    def untold(self) -> dict[str, tuple[str, ...]]:
+        """Return for each torrent that some service has not confirmed the names of those services."""
+        services: dict[str, tuple[str, ...]] = {}
+        for notice in self.all_unsent():
+            services[notice.hash] = (*services.get(notice.hash, ()), notice.service)
+        return services
 
     def relocating(self) -> Iterator[Job]:
         """Return the jobs whose relocation has begun, as they are staged or stand."""

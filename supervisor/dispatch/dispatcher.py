@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from supervisor.dispatch import decisions, planning
+from supervisor.dispatch import decisions
 from supervisor.dispatch.announcements import Announcements
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import NOTIFIER, Crew, role_of
@@ -165,9 +165,14 @@ class Dispatcher:
 
     def _surveyed(self, answer: Surveyed, now: float) -> None:
         self._drifting.surveyed(answer, now)
-        wanted, refused = self._relief.plan(answer.torrents, self._board.living, now)
-        for job_hash in refused:
-            self._board.tell(job_hash, "refused", now, f"not relocated: {planning.SHARED}")
+        wanted, refused = self._relief.plan(
+            answer.torrents, self._board.living, self._board.untold(), self.settings, now
+        )
+        for job_hash, reason in refused:
+            self._board.tell(job_hash, "refused", now, f"not relocated: {reason}")
+        if samples := self._relief.uploads.unwritten(now):
+            self._board.keep(samples)
+            self._board.then(partial(self._relief.uploads.wrote, samples, now))
         for job_hash in wanted:
             known = self._board.get(job_hash)
             if known is None or known.state in (State.RELOCATED, State.GONE):
@@ -232,7 +237,7 @@ class Dispatcher:
                     self._board.put(step, now, "the HDD copy was read back and proven")
                 self._board.tell(job.hash, "proven", now, f"every piece was right, in {result.prove_seconds:.1f} s")
                 self._board.then(partial(self._metrics.proven, result))
-                self._board.then(partial(self._relief.proven, job.hash))
+                self._board.then(partial(self._relief.settled, job.hash))
             case Relocate(), Relocated():
                 outage = "" if result.outage_seconds is None else f"closed for {result.outage_seconds * 1000:.1f} ms, "
                 relocated = job.to(State.RELOCATED, now, attempts=0, reason="")
@@ -257,7 +262,7 @@ class Dispatcher:
         self._settle(copied, now)
         self._board.then(partial(self._metrics.copied, result))
         self.room.forget(job.hash)
-        self._relief.soon()
+        self._relief.copied(copied.hash, copied.label, self.settings)
 
     def _told(self, task: Notify, job: Job, failure: Failed | None, now: float) -> None:
         for notice in self._board.unsent(task.hash):

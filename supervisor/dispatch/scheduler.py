@@ -171,17 +171,15 @@ class Scheduler:
         for begun in self._board.relocating():  # one that was begun comes first
             if not self._busy(begun.hash) and self._disks.serves(begun.destination):
                 return begun
-        while (following := self._relief.next(self._busy)) is not None:
-            job = self._board.get(following)
+        while (following := self._relief.next(self._busy, now)) is not None:
+            job_hash, reason = following
+            job = self._board.get(job_hash)
             if job is None or job.state not in (State.COPIED, State.CACHED) or not self._disks.serves(job.destination):
                 continue
-            if job.proof is not Proof.READ_BACK:
-                self._relief.to_prove[following] = None
-                self._relief.after_proof.add(following)
-                continue
-            relocating = job.to(State.RELOCATING, now, attempts=0)
-            self._board.put(relocating, now)
-            return relocating
+            if job.proof is Proof.READ_BACK:  # it may have been submitted again since it was planned
+                relocating = job.to(State.RELOCATING, now, attempts=0)
+                self._board.put(relocating, now, reason)
+                return relocating
         return None
 
     def _busy(self, job_hash: str) -> bool:

@@ -137,10 +137,14 @@ READINGS = (
         "1: the root is there, on the file system it was on when it was first used.",
         lambda disk: disk.trusted,
     ),
-    _one(
-        "space_threshold_bytes", "With less than this free on the SSD, torrents are relocated.", lambda s: s.threshold
+    _each(
+        "space_mark_bytes",
+        "Free bytes of the SSD below which torrents begin to leave it (low), up to which they go on (high), and below "
+        "which soft protections yield (emergency; 0: never).",
+        "mark",
+        lambda s: {"low": s.low_mark, "high": s.high_mark, "emergency": s.emergency_mark},
     ),
-    _one("space_low", "1: the SSD has less than that.", lambda s: s.low_space),
+    _one("space_low", "1: torrents leave the SSD, from the low mark to the high one.", lambda s: s.low_space),
     _each(
         "space_plan_torrents",
         "Torrents of the last plan for the SSD, by what is to be done: finish a switch, relocate, prove or copy first, "

@@ -87,8 +87,12 @@ class Snapshot:
     journal_bytes: int = 0  # on disk, with its write-ahead log
     spool_depth: int = 0
     bytes_at_risk: int = 0  # finished data that is on the SSD only, as far as the journal knows
-    threshold: int = 0  # bytes: below it torrents leave the SSD
-    low_space: bool = False
+    low_mark: int = 0  # bytes free on the SSD: with less torrents begin to leave it
+    high_mark: int = 0  # until so much is free
+    emergency_mark: int = 0  # with less soft protections yield; 0: they never do
+    wanted: int = 0  # bytes that downloads need free besides
+    low_space: bool = False  # torrents leave, from the low mark to the high one
+    low_since: float = 0.0  # unix seconds; 0: it is not low
     space_looked: float = 0.0  # unix seconds of the last look at the disks
     relieving: bool = False  # torrents leave the SSD, or rTorrent is being asked which can
     relocations_planned: int = 0

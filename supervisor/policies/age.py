@@ -1,10 +1,14 @@
-"""The oldest finished torrent leaves first. Pure."""
+"""The torrent that finished first leaves first: a shelf for each day. Pure."""
 
-from collections.abc import Sequence
-
-from supervisor.policies.base import Candidate
+from supervisor.policies.base import DAY, Candidate
 
 
-def oldest_first(candidates: Sequence[Candidate], now: float) -> list[Candidate]:  # noqa: ARG001  (the contract's)
-    """Given candidates, return them by the time they finished, equals by their hash: a plan is stable."""
-    return sorted(candidates, key=lambda candidate: (candidate.finished, candidate.hash))
+def shelf(candidate: Candidate, now: float) -> int:
+    """Return the days since it finished, negative: the oldest are on the lowest shelf."""
+    return -int(max(now - candidate.finished, 0.0) // DAY)
+
+
+def says(candidate: Candidate, now: float) -> str:
+    """Return it in words."""
+    days = -shelf(candidate, now)
+    return f"finished {days} day{'s' if days > 1 else ''} ago" if days else "finished less than a day ago"

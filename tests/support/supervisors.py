@@ -48,6 +48,7 @@ class SupervisorProcess:
             "space_check_interval": 1,
             "retry_delay": 0.2,
             "rpc_timeout": 2,
+            "policy_patience": "0",  # rTorrent tells of an upload for a minute after its end
             "log_level": "DEBUG",
         } | settings
         self.ssd, self.hdd = ssd, hdd

@@ -13,6 +13,7 @@ from supervisor.dispatch.disks import Disks
 from supervisor.dispatch.dispatcher import Dispatcher, Message, Submission
 from supervisor.dispatch.inquirer import Located, Surveyed
 from supervisor.dispatch.relief import Relief
+from supervisor.dispatch.uploads import Uploads
 from supervisor.jobs import Job, Proof, State
 from supervisor.journal import Journal
 from supervisor.messages import Copied, Done, Relocate, Relocated, Result, Started, Task
@@ -67,7 +68,8 @@ class Office:
         self.journal = Journal(os.path.join(home, "journal.sqlite"))
         self.questions = Questions()
         self.board, self.crew = Board(self.journal), Crew()
-        self.relief = Relief(Disks(self.journal), self.questions)  # type: ignore[arg-type]  # the two it asks
+        uploads = Uploads(self.journal.uploads(), 1000.0)
+        self.relief = Relief(Disks(self.journal), self.questions, uploads)  # type: ignore[arg-type]  # the two it asks
         self.metrics = Metrics(
             lambda: Snapshot(0, 0, 0, "", True, False, "", (), (), RTorrent(reachable=True, since=0.0))
         )

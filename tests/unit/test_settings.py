@@ -9,6 +9,8 @@ import pytest
 
 from supervisor import settings
 from supervisor.errors import ConfigurationError, Exit
+from supervisor.measures import GIB, Marks
+from supervisor.policies.base import Rules
 from supervisor.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
@@ -43,7 +45,7 @@ def test_the_three_required_settings_are_enough_and_the_rest_has_defaults():
     assert (loaded.download_path_ssd, loaded.final_dest_base_hdd) == ("/srv/ssd", ("/srv/hdd",))
     assert (loaded.max_concurrent_processes, loaded.copy_retry_attempts) == (2, 3)
     assert loaded.verification_enabled is True
-    assert loaded.disk_space_threshold_bytes == 100 * 1024**3
+    assert loaded.marks(10**15) == Marks(100 * 1024**3, 100 * 1024**3, 0)
     assert (loaded.state_dir, loaded.lock_dir) == ("/var/lib/seedcache", "/var/lib/seedcache/locks")
     assert (loaded.metrics_address, loaded.metrics_port) == ("127.0.0.1", 9797)
 
@@ -192,6 +194,12 @@ def test_variables_of_the_tests_and_the_one_that_names_the_file_are_no_settings(
         ("SEEDCACHE_METRICS_ADDRESS", "127.0.0.1:9797", "the port is METRICS_PORT"),
         ("SEEDCACHE_METRICS_PORT", "65536", "0 to 65535"),
         ("SEEDCACHE_SPACE_CHECK_INTERVAL", "0", "at least 1"),
+        ("SEEDCACHE_SPACE_LOW", "lots", "no amount of space; write it like 150 GB"),
+        ("SEEDCACHE_SPACE_LOW", "101%", "more than the disk"),
+        ("SEEDCACHE_POLICY_MAX_STAY", "30", "with its unit, like 3 days"),
+        ("SEEDCACHE_POLICY_ORDER", "age,oldest", "'oldest' is not among age, ratio, idle, size, seeders"),
+        ("SEEDCACHE_POLICY_KEEP_LABELS", "tv,,films", "empty text"),
+        ("SEEDCACHE_POLICY_KEEP_LABELS", "tv,TV", "one twice"),
         ("SEEDCACHE_SONARR_PATH_MAP", "/data", "not a pair of paths; write /ours:/theirs"),
     ],
 )
@@ -199,6 +207,74 @@ def test_a_value_of_the_wrong_form_is_refused_with_what_to_write(name, value, sa
     (line,) = problems(**{name: value})
     assert line.startswith(f"{name.removeprefix('SEEDCACHE_')} (environment variable {name}): ")
     assert said in line
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("disk_space_threshold_gb = 50", Marks(50 * GIB, 50 * GIB, 0)),
+        ("space_low = 50", Marks(50 * GIB, 50 * GIB, 0)),
+        ('space_low = "10%"\nspace_high = "15%"', Marks(100 * GIB, 150 * GIB, 0)),
+        ('space_low = "50 GiB"\nspace_high = "1 TB"\nspace_emergency = "5 GiB"', Marks(50 * GIB, 10**12, 5 * GIB)),
+        ('space_high = "200 GiB"', Marks(100 * GIB, 200 * GIB, 0)),
+        ('space_low = "0"', Marks(0, 0, 0)),
+    ],
+)
+def test_the_marks_are_sizes_or_parts_of_the_disk(file, text, marks):
+    assert settings.load(file(text), REQUIRED).marks(1000 * GIB) == marks
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'space_low = "50 GB"\ndisk_space_threshold_gb = 50',
+            "SPACE_LOW .*DISK_SPACE_THRESHOLD_GB is set too .*remove",
+        ),
+        ('space_low = "50 GB"\nspace_high = "49 GB"', "SPACE_HIGH .*49 GB is less than SPACE_LOW 50 GB .*at least"),
+        ('space_high = "99 GiB"', r"SPACE_HIGH .*is less than DISK_SPACE_THRESHOLD_GB 100.0 \(default\)"),
+        ('space_high = "0"', "SPACE_HIGH .*is less than"),
+        ('space_low = "10%"\nspace_high = "150 GB"', "SPACE_HIGH .*cannot be compared with SPACE_LOW 10%"),
+        ('space_low = "10%"\nspace_emergency = "11%"', "SPACE_EMERGENCY .*is more than SPACE_LOW 10% .*at most"),
+        ('[policy]\nkeep_labels = ["TV"]\nleave_labels = ["x", "tv"]', "POLICY_LEAVE_LABELS .*POLICY_KEEP_LABELS .*tv"),
+        ('[policy]\nmax_stay = "1 day"\nmin_seed_time = "25 h"', "POLICY_MAX_STAY .*less than POLICY_MIN_SEED_TIME"),
+        ('[policy]\nhalf_life = "0"', "POLICY_HALF_LIFE .*must not be 0"),
+        ("[policy]\nmax_stay = 30", "POLICY_MAX_STAY .*with its unit"),
+        ('[policy]\norder = "age"', "POLICY_ORDER .*not a list"),
+        ("[policy]\norder = []", "POLICY_ORDER .*an empty list"),
+        ('[policy]\nordre = ["age"]', "POLICY_ORDRE .*did you mean POLICY_ORDER"),
+    ],
+)
+def test_a_contradiction_or_a_mistake_in_the_policy_is_named(file, text, said):
+    (line,) = problems(file(text))
+    assert re.match(said, line), line
+
+
+def test_the_policy_can_be_read_back(file):
+    text = """
+        [policy]
+        order = ["Ratio", "size"]
+        keep_labels = ["4K"]
+        keep_trackers = ["example.org"]
+        leave_labels = ["later"]
+        min_seed_time = "3 days"
+        min_ratio = 1
+        import_hold = "1 day"
+        patience = "90 s"
+        max_stay = "2 w"
+        half_life = "36 h"
+    """
+    loaded = settings.load(file(text), REQUIRED)
+    expected = Rules(
+        order=("ratio", "size"), keep_labels=("4K",), keep_trackers=("example.org",), leave_labels=("later",),
+        min_seed_time=3 * 86400, min_ratio=1, import_hold=86400, patience=90, max_stay=14 * 86400, half_life=36 * 3600,
+    )  # fmt: skip
+    assert loaded.rules == expected
+    shown = {setting.name: setting.value for setting in loaded.explain()}
+    assert (shown["POLICY_ORDER"], shown["POLICY_MAX_STAY"]) == ("ratio, size", "2 w")
+    assert settings.load(None, REQUIRED).rules == Rules()
+    environ = {"SEEDCACHE_POLICY__ORDER": "age, size", "SEEDCACHE_POLICY_KEEP_LABELS": "a,b"}
+    assert settings.load(None, REQUIRED | environ).rules == Rules(order=("age", "size"), keep_labels=("a", "b"))
 
 
 @pytest.mark.parametrize(

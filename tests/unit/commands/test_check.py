@@ -172,7 +172,7 @@ def test_a_read_only_disk_is_an_error(host, loop_mount):
 def test_a_threshold_above_the_disk_and_one_above_what_is_free_are_different_warnings(host):
     usage = files.usage(os.fsencode(host.root))
     more = only(findings(host, DISK_SPACE_THRESHOLD_GB=str(usage.size / 2**30 + 1)), "SSD space")
-    assert "more than the disk" in more.remedy
+    assert "the whole disk or more" in more.remedy
     low = only(findings(host, DISK_SPACE_THRESHOLD_GB=str((usage.free + usage.size) / 2 / 2**30)), "SSD space")
     assert "space plan" in low.remedy
 

@@ -9,11 +9,13 @@ from supervisor.commands import explaining, outlook
 from supervisor.commands.explaining import Case
 from supervisor.commands.outlook import Outlook
 from supervisor.commands.reader import Daemon, Reader
-from supervisor.dispatch.planning import Action, Plan, Step
+from supervisor.dispatch.planning import Action, Outset, Plan, Step, When
 from supervisor.errors import ConfigurationError
 from supervisor.jobs import Event, Job, Notice, Proof, State, Telling
 from supervisor.journal import Journal, place
+from supervisor.measures import Marks
 from supervisor.observation.snapshot import RTorrent, Snapshot, Worker
+from supervisor.policies.base import Candidate
 from supervisor.settings import Settings
 
 NOW = 1_800_000_000.0
@@ -58,9 +60,13 @@ def settings(tmp_path):
     )
 
 
-def looked(free, threshold, *steps, kept=()):
-    made = (Step(f"{n:040X}", f"Torrent {n}", size, NOW - 60, action) for n, (size, action) in enumerate(steps, 1))
-    return Outlook(NOW, free, threshold, Plan(tuple(made), kept), {"F" * 40: "Kept\x1b[2J"})
+def looked(free, mark, *steps, kept=(), when=When.LOW):
+    made = []
+    for number, (size, action) in enumerate(steps, 1):
+        each = Candidate(f"{number:040X}", f"Torrent {number}", size, NOW - 60, 1.25, lately=2 * GIB)
+        made.append(Step(each, action, when, "hardly uploaded of late", size, 0.0, (each.hash,)))
+    outset = Outset(b"/ssd", NOW, free, Marks(mark, mark, 0), low_since=NOW - 60 if free < mark else 0.0)
+    return Outlook(outset, Plan(tuple(made), kept), {"F" * 40: "Kept\x1b[2J"})
 
 
 # -- the plan ----------------------------------------------------------------------------------------------------------
@@ -81,7 +87,7 @@ def test_the_plan_is_made_of_the_journal_and_of_rtorrent(settings, tmp_path):
         (f"{2:040X}", Action.RELOCATE), (f"{1:040X}", Action.COPY),
     ]  # fmt: skip
     assert dict(seen.plan.kept) == {f"{3:040X}": "failed: no space", f"{4:040X}": "not on the SSD"}
-    assert seen.free == os.statvfs(ssd).f_bavail * os.statvfs(ssd).f_frsize
+    assert seen.outset.free == os.statvfs(ssd).f_bavail * os.statvfs(ssd).f_frsize
 
 
 def test_free_space_is_projected_until_it_is_enough():
@@ -89,10 +95,13 @@ def test_free_space_is_projected_until_it_is_enough():
     assert [(free // GIB, needed) for _, free, needed in seen.projected] == [(7, True), (9, True), (10, False)]
     lines = list(outlook.render(seen))
     assert "low" in lines[0]
-    assert next(n for n, line in enumerate(lines) if "not needed now" in line) == 5
+    assert next(n for n, line in enumerate(lines) if "not needed now" in line) == 8
+    assert "hardly uploaded of late" in lines[5]
+    assert "1.25    2.0 GiB" in lines[4]
     told = json.loads(json.dumps(outlook.as_dict(seen)))
     assert [step["needed_now"] for step in told["steps"]] == [True, True, False]
-    assert (told["version"], told["low"], told["steps"][0]["action"]) == (1, True, "finish")
+    assert (told["version"], told["low"], told["steps"][0]["action"]) == (2, True, "finish")
+    assert told["steps"][1]["reason"] == "number 2 of 3: hardly uploaded of late"
 
 
 def test_with_space_enough_nothing_is_needed():
@@ -166,6 +175,18 @@ def test_a_cached_one_knows_its_place_in_the_plan_or_why_it_stays():
     assert "those before it free enough" in " ".join(explaining.next_steps(third))
     kept = replace(case(State.CACHED), outlook=looked(1, 2, kept=((HASH, "another torrent uses the same files"),)))
     assert "it stays: another torrent uses" in " ".join(explaining.next_steps(kept))
+
+
+def test_what_leaves_anyway_what_waits_for_quiet_and_what_leaves_together_is_told():
+    seen = looked(9 * GIB, GIB, (GIB, Action.RELOCATE), when=When.ANYWAY)
+    text = " ".join(explaining.next_steps(replace(case(State.CACHED), hash=f"{1:040X}", outlook=seen)))
+    assert "it leaves the SSD, low space or not: hardly uploaded" in text
+    seen = looked(1, GIB, (GIB, Action.RELOCATE), when=When.QUIET)
+    step = replace(seen.plan.steps[0], not_before=NOW + 90, unit=(f"{1:040X}", "F" * 40))
+    seen = replace(seen, plan=Plan((step,), ()))
+    text = " ".join(explaining.next_steps(replace(case(State.CACHED), hash=f"{1:040X}", outlook=seen)))
+    assert "it shares files with FFFFFFFF: they leave together" in text
+    assert "waits for a quiet moment, 1 min 30 s at most" in text
 
 
 def test_services_rtorrent_and_story_are_told_and_made_harmless():

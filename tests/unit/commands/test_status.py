@@ -63,7 +63,8 @@ def snapshot(**changes):
                 Disk("hdd", "/hdd", 1 << 40, 0, trusted=True),
             ),
             rtorrent=RTorrent(reachable=True, since=NOW - 9),
-            threshold=20 << 30,
+            low_mark=20 << 30,
+            high_mark=20 << 30,
         ),
         **changes,
     )

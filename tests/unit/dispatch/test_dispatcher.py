@@ -331,12 +331,27 @@ def test_a_torrent_that_is_erased_before_its_switch_is_gone_after_three_denials_
     assert office.state(A) is State.GONE
 
 
-def test_one_whose_files_another_torrent_seeds_is_not_relocated_by_hand_either(office):
+def test_one_whose_files_another_torrent_still_loads_is_not_relocated_by_hand_either(office):
     office.copied(A)
-    assert office.relocate(A, seen(B, os.fsencode(office.ssd / A))) == []
+    assert office.relocate(A, seen(B, os.fsencode(office.ssd / A), complete=False)) == []
     assert office.state(A) is State.CACHED
-    assert "another torrent" in office.journal.events(A)[0].text
+    assert "it shares files with 00000000 Show, which stays: not finished" in office.journal.events(A)[0].text
     assert len(office.relocate(A)) == 1  # it was erased since
+
+
+def test_one_that_is_relocated_by_hand_takes_along_what_shares_its_files_once_that_is_copied(office):
+    office.copied(A)
+    both = seen(A, os.fsencode(office.ssd / A)), seen(B, os.fsencode(office.ssd / A))
+    assert office.relocate(A, both[1]) == []
+    assert office.state(B) is State.SUBMITTED
+    office.handle(Located(B, both[1]))
+    office.answer("copier-1", COPIED)
+    office.handle(Surveyed(both))
+    relocated(office, A)
+    office.handle(Surveyed((both[1],)))
+    relocated(office, B)
+    assert (office.state(A), office.state(B)) == (State.RELOCATED, State.RELOCATED)
+    assert any("asked for by hand; with 1 that share" in event.text for event in office.journal.events(A))
 
 
 def test_a_relocation_by_hand_copies_and_proves_nothing_else(office):

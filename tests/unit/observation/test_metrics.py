@@ -45,7 +45,8 @@ BUSY = replace(
     verdicts={"relocate": 6, "kept": 9},
     spool_depth=4,
     bytes_at_risk=55,
-    threshold=500,
+    low_mark=500,
+    high_mark=700,
     low_space=True,
     relocations_planned=6,
     read_back=False,
@@ -153,7 +154,7 @@ def test_a_snapshot_is_read_when_it_is_asked_for():
     assert found['seedcache_disk_free_bytes{disk="hdd",path="/hdd2"}'] == 30
     assert found['seedcache_notices{state="failed"}'] == 1
     assert (found["seedcache_spool_entries"], found["seedcache_at_risk_bytes"]) == (4, 55)
-    assert (found["seedcache_space_low"], found["seedcache_space_threshold_bytes"]) == (1, 500)
+    assert (found["seedcache_space_low"], found['seedcache_space_mark_bytes{mark="high"}']) == (1, 700)
     assert (found["seedcache_verification_enabled"], found["seedcache_relocations_planned"]) == (0, 6)
     assert (found["seedcache_late_proof_enabled"], found["seedcache_unproven_copies"]) == (1, 3)
     assert found["seedcache_rtorrent_reachable"] == 1
