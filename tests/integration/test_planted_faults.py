@@ -254,7 +254,7 @@ def test_a_session_that_is_in_memory(host):
     [("2G", "1", "error", 3), ("700M", "1", "warning", 0), ("2G", "0", "warning", 0)],
 )
 def test_an_rtorrent_that_closes_downloads_before_we_make_room(host, limit, ours, level, code):
-    host.start(host.hook, LOW.format(limit))
+    host.start(host.hook, LOW.format(limit), f"# {LOW.format('9G')}")
     big = host.home / "big"  # our loop mounts are smaller than what it wants free
     big.mkdir()
     code_now, bad = host.check(DISK_SPACE_THRESHOLD_GB=ours, DOWNLOAD_PATH_SSD=str(big))

@@ -1,8 +1,11 @@
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +15,7 @@ from supervisor.commands import check, check_host, hook
 from supervisor.commands.findings import Finding, Level, error, ok, warning
 from supervisor.errors import Exit
 from supervisor.journal import Journal, place
+from supervisor.notifiers.table import MESSENGERS, NOTIFIERS
 from tests.fakes.arr import KEY, FakeArr, Mode
 from tests.support.needs import ROOT
 from tests.support.torrents import make_torrent
@@ -299,3 +303,32 @@ def test_a_frozen_rtorrent_is_exit_4_within_its_timeout(host, beside):
     process.thaw()
     assert time.monotonic() - started < 8
     assert check.exit_code(found) is Exit.UNREACHABLE
+
+
+# -- docs/check.md -----------------------------------------------------------------------------------------------------
+
+EACH = {"role": ["SSD", "HDD"], "service": list(NOTIFIERS)}
+
+
+def names(node):
+    """Return what a finding's name may be, given how it is written in the source."""
+    if isinstance(node, ast.Constant):
+        return {node.value}
+    if isinstance(node, ast.Name):
+        return {*EACH[node.id], *(MESSENGERS if node.id == "service" else ())}
+    (placeholder,), (rest,) = (
+        [part.value.id for part in node.values if isinstance(part, ast.FormattedValue)],
+        [part.value for part in node.values if isinstance(part, ast.Constant)],
+    )
+    return {each + rest for each in EACH[placeholder]}
+
+
+def test_every_finding_is_documented_and_every_documented_one_is_looked_for():
+    made = set()
+    for path in Path(ROOT, "supervisor", "commands").glob("check*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"ok", "warning", "error"}:
+                made |= names(node.args[0])
+    rows = [line.split("|")[1] for line in Path(ROOT, "docs", "check.md").read_text().splitlines() if line[:3] == "| `"]
+    documented = [what for row in rows for what in re.findall("`([^`]+)`", row)]
+    assert sorted(documented) == sorted(made)
