@@ -56,7 +56,7 @@ CREATE TABLE uploads (hash TEXT PRIMARY KEY, total INTEGER NOT NULL, lately REAL
 """,
 )
 VERSION = len(_STEPS)
-_WITH_UPLOADS = 3  # the version that has them first
+_WITH_BOOKMARKS, _WITH_UPLOADS = 2, 3  # the versions that have them first
 _NAMES = [field.name for field in fields(Job)]
 _STATE, _MULTI, _PROOF = map(_NAMES.index, ("state", "multi", "proof"))
 _JOB = ", ".join(_NAMES)
@@ -229,6 +229,8 @@ class Journal:
 
     def bookmarks(self) -> list[Bookmark]:
         """Return how far each messenger has been told."""
+        if self._version < _WITH_BOOKMARKS:  # no supervisor that knows them has been started yet
+            return []
         rows = self._database.execute(f"SELECT {_BOOKMARK} FROM bookmarks")  # noqa: S608
         return [Bookmark(row[0], row[1], Telling(row[2]), *row[3:]) for row in rows]
 

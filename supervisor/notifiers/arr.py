@@ -72,11 +72,13 @@ class Arr:
         """Say whether the service finds a directory, named as it would see it; raise as `probe`."""
         separator = "\\" if "\\" in path else "/"
         path = path.rstrip(separator)
+        if separator not in path:  # the root, or a drive: it has no parent to tell it by
+            return True
         # Asked for a directory it lists it, and tells its parent; for one that is not there it does so of the parent.
         query = urlencode({"path": path, "includeFiles": "false", "allowFoldersWithoutTrailingSlashes": "true"})
         listing = http.get_json(f"{url.rstrip('/')}/api/v3/filesystem?{query}", _headers(key))
         self._field(listing, "directories", list)
-        return not path or listing.get("parent") == path.rpartition(separator)[0] + separator
+        return bool(listing.get("parent") == path.rpartition(separator)[0] + separator)
 
     def imports_by_itself(self, url: str, key: str) -> bool:
         """Say whether its Completed Download Handling is on; raise as `probe`."""

@@ -200,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/api/v3/config/downloadclient":
             self._answer(200, self.arr.download_client_config())
         elif path.startswith("/api/v3/filesystem?"):
-            (query,) = parse_qs(urlsplit(path).query)["path"] or [""]
+            (query,) = parse_qs(urlsplit(path).query)["path"]
             self._answer(200, self.arr.listing(query))
         elif found := re.fullmatch(r"/api/v3/command/([0-9]+)", path):
             resource = self.arr.poll(int(found[1]))

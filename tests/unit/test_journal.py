@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from supervisor.errors import ConfigurationError
-from supervisor.jobs import Event, Job, Notice, Proof, State, Telling
-from supervisor.journal import Journal, JournalUnwritable
+from supervisor.jobs import Bookmark, Event, Job, Notice, Proof, State, Telling
+from supervisor.journal import _STEPS, Journal, JournalUnwritable
 from tests.support.needs import ROOT
 
 A, B = "A" * 40, "B" * 40
@@ -139,3 +139,21 @@ def test_what_is_written_is_on_stable_storage_when_it_returns(path):
     assert database.execute("PRAGMA synchronous").fetchone() == (2,)
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     database.close()
+
+
+def test_one_of_the_first_version_is_brought_up_to_date_and_can_be_read_before(path):
+    database = sqlite3.connect(path)
+    database.executescript(f"{_STEPS[0]} PRAGMA user_version=1;")
+    database.execute("INSERT INTO events (at, hash, action, text) VALUES (1.0, 'A', 'failed', 'x')")
+    database.commit()
+    database.close()
+    before = Journal(path, read_only=True)
+    assert (before.bookmarks(), before.last_event()) == ([], 1)
+    before.close()
+    writer = Journal(path)
+    mark = Bookmark("webhook", 1, Telling.PENDING, 2, 3.0, "away", 4.0, 5)
+    writer.write(bookmarks=[mark])
+    assert writer.bookmarks() == [mark]
+    assert [event.text for _, event in writer.events_of(["failed"], 0, 9)] == ["x"]
+    assert writer.events_of(["failed"], 1, 9) == writer.events_of(["gone"], 0, 9) == []
+    writer.close()

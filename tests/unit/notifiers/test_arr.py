@@ -189,3 +189,33 @@ def test_the_key_is_in_no_message(sonarr, mode):
 def test_a_service_that_quotes_the_key_does_not_spread_it(sonarr):
     told = {"status": "failed", "message": f"bad header {KEY}", "exception": f"Key {KEY} is\nrefused"}
     assert KEY not in Arr("Sonarr", COMMANDS["sonarr"])._failure(told, task(sonarr))
+
+
+# -- what `check` asks -------------------------------------------------------------------------------------------------
+
+
+def test_it_says_which_directories_it_sees_and_which_it_does_not(fake, tmp_path):
+    fake.root = str(tmp_path)
+    (tmp_path / "data" / "tv shows & more").mkdir(parents=True)
+    arr = NOTIFIERS[fake.service]
+    for there in ("/data", "/data/", "/data/tv shows & more", "/"):
+        assert arr.sees(fake.url, KEY, there), there
+    for missing in ("/dta", "/data/films", "/dta/tv", "/data/tv"):
+        assert not arr.sees(fake.url, KEY, missing), missing
+
+
+def test_it_says_whether_it_imports_by_itself(fake):
+    arr = NOTIFIERS[fake.service]
+    assert not arr.imports_by_itself(fake.url, KEY)
+    fake.completed_download_handling = True
+    assert arr.imports_by_itself(fake.url, KEY)
+
+
+@pytest.mark.parametrize("mode", [Mode.HTML, Mode.REFUSES_KEY, Mode.BROKEN])
+def test_what_is_no_answer_is_an_error(fake, mode):
+    fake.mode = mode
+    arr = NOTIFIERS[fake.service]
+    with pytest.raises((Refused, Retryable)):
+        arr.sees(fake.url, KEY, "/data")
+    with pytest.raises((Refused, Retryable)):
+        arr.imports_by_itself(fake.url, KEY)
