@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 DAY = 86400.0  # seconds
-GIB = 1024**3
+MIB, GIB = 1024**2, 1024**3
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The largest torrent leaves first, for few steps: a shelf for each doubling. Pure."""
 
-from supervisor.policies.base import GIB, Candidate
+from supervisor.policies.base import GIB, MIB, Candidate
 
 
 def shelf(candidate: Candidate, _now: float) -> int:
@@ -10,4 +10,4 @@ def shelf(candidate: Candidate, _now: float) -> int:
 
 def says(candidate: Candidate, _now: float) -> str:
     """Return it in words."""
-    return f"{candidate.size / GIB:.1f} GiB"
+    return f"{candidate.size / GIB:.1f} GiB" if candidate.size >= GIB else f"{candidate.size / MIB:.1f} MiB"
