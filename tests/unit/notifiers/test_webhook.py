@@ -1,13 +1,19 @@
 import hashlib
 import hmac
+import json
 import os
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from supervisor.adapters.http import ServiceRefused, ServiceUnavailable
 from supervisor.messages import SUMMARY, Announce, News
 from supervisor.notifiers.webhook import Webhook
+from supervisor.settings import specs
 from tests.fakes.receiver import Receiver
+from tests.support.needs import ROOT
 
 HASH = "A" * 40
 NEWS = News(7, "relocated", 1700000000.5, HASH, "Show \N{ROCKET}", "5 bytes freed")
@@ -95,3 +101,22 @@ def test_the_task_keeps_its_secrets_to_itself():
     task = Announce(1, HASH, "webhook", "https://host/T0KEN", "s3cret", NEWS)
     assert "T0KEN" not in repr(task)
     assert "s3cret" not in f"{task}"
+
+
+def block(kind):
+    """Return the first block of a kind in docs/notifications.md."""
+    return re.search(f"```{kind}\n(.*?)```", Path(ROOT, "docs", "notifications.md").read_text(), re.DOTALL)[1]
+
+
+def test_the_documented_body_has_the_fields_that_are_sent(far):
+    announce(far)
+    documented = json.loads(block("json"))
+    sent = far.posts[0].body
+    assert {key: type(value) for key, value in documented.items()} == {key: type(value) for key, value in sent.items()}
+
+
+def test_the_documented_settings_are_valid():
+    for service, settings in tomllib.loads(block("toml")).items():
+        for name, value in settings.items():
+            if not str(value).startswith("file:"):
+                specs()[f"{service}_{name}"].form.parse(value, False)
