@@ -181,7 +181,8 @@ class Arbiter:
             self._fleet.terminate(worker)
         self._dispatcher.desk.to_stop.clear()
         self._view.waiting_for_device = self._dispatcher.scheduler.waiting_for_device
-        self._view.waiting_for = {"room": len(self._dispatcher.room.waiting())}
+        self._view.waiting_for = self._dispatcher.scheduler.waiting_for()
+        self._view.opens = self._dispatcher.scheduler.permits.opens
         self._view.turned(now, changed=bool(messages))
 
     def _collect(self) -> list[Message]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from supervisor.adapters import clock
 from supervisor.dispatch import destinations as destinations_of
+from supervisor.dispatch import schedules
 
 _LARGEST = 10**15  # of anything: more is a mistake, and neither infinity nor "not a number" is less
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
@@ -255,6 +256,19 @@ def destinations() -> Form:
         return tuple(found)
 
     return Form('table of label = "directory"; also a list of "label=directory", in the environment with commas', parse)
+
+
+def windows() -> Form:
+    """Give windows of the week, as texts that `schedules.windows` understands."""
+
+    def parse(raw: object, text: bool) -> tuple[str, ...]:
+        entries = raw.split(";") if text and isinstance(raw, str) else raw
+        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+            raise ValueError(f'{shown(raw)} is no list of windows; write ["Mon-Fri 01:00-07:00", "Sat,Sun *"]')
+        schedules.windows(entries)
+        return tuple(entry.strip() for entry in entries)
+
+    return Form("list of windows like Mon-Fri 01:00-07:00; in the environment with semicolons", parse)
 
 
 def time_zone() -> Form:

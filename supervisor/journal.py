@@ -254,6 +254,16 @@ class Journal:
         rows = self._database.execute("SELECT hash, total, lately, at FROM uploads")
         return {job_hash: Sample(*values) for job_hash, *values in rows}
 
+    def begun_since(self, when: float) -> set[str]:
+        """Given a time (unix seconds), return the hashes of the torrents whose copy was begun since then."""
+        found = set()
+        for at, job_hash, action in self._database.execute("SELECT at, hash, action FROM events ORDER BY id DESC"):
+            if at < when:
+                break
+            if action == State.COPYING:
+                found.add(job_hash)
+        return found
+
     def filesystem(self, path: bytes) -> str | None:
         """Given a configured root, return the identity its file system had when it was first trusted, or None.
 

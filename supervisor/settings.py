@@ -73,9 +73,7 @@ class Settings:
         "{label}",
     )
     destinations: tuple[tuple[str, str], ...] = _setting(
-        forms.destinations(),
-        "The same for some labels. One that begins with / names the HDD, too.",
-        (),
+        forms.destinations(), "The same for some labels. One that begins with / names the HDD, too.", ()
     )
     destination_choice: str = _setting(
         forms.one_of(*CHOICES),
@@ -83,6 +81,10 @@ class Settings:
         "the one that has its label's directory.",
         "most-free",
     )
+    destination_reserve: str = _setting(policy_forms.amount(), "What stays free on each HDD, besides copies.", "0")
+    hdd_daily_budget: str = _setting(policy_forms.amount(), "The most copied to each HDD in a day. 0: no limit.", "0")
+    copy_hours: tuple[str, ...] = _setting(forms.windows(), "Copies are begun only then. Empty: at any time.", ())
+    relocation_hours: tuple[str, ...] = _setting(forms.windows(), "Torrents leave only then. Empty: at any time.", ())
     time_zone: str = _setting(
         forms.time_zone(), "The time zone of days and hours in settings, like Europe/Berlin. Empty: the host's.", ""
     )

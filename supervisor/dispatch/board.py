@@ -160,6 +160,10 @@ class Board:
         """Return the notices of all torrents that somebody still has to be given, as they are staged or stand."""
         return [notice for notice in (self.notices | self._told).values() if notice.state is not Telling.SENT]
 
+    def begun_since(self, when: float) -> set[str]:
+        """Given a time (unix seconds), return the hashes of the torrents whose copy was begun since then."""
+        return self._journal.begun_since(when)
+
     def underway(self) -> Iterator[Job]:
         """Return the jobs that are living and do not rest on both disks, as they are staged or stand."""
         yield from self._jobs.values()

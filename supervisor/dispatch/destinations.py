@@ -61,17 +61,15 @@ def decide(
     rules: Rules,
     roots: Sequence[Root],
     exists: Callable[[bytes], bool],
-    beside: bytes = b"",
 ) -> bytes:
     """Given a torrent, when it finished, the rules and the HDDs, return the directory rTorrent will have it in there.
 
     That is d.directory after the switch: for a directory of files its own, for a single file the one it lies in.
-    `exists` says whether a directory is there. `beside` is the directory that the copies of its kin lie in, if there
-    are any: torrents that share files have to share their copies.
+    `exists` says whether a directory is there.
     Raise Refused if the label or the name would lead out of the root or into a name of our own, NoRoom if the torrent
     fits on none of the HDDs now.
     """
-    parent = beside or _parent(torrent, finished, rules, roots, exists)
+    parent = _parent(torrent, finished, rules, roots, exists)
     if not torrent.multi:
         return parent
     name = torrent.directory.rpartition(b"/")[2]

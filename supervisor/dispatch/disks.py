@@ -30,9 +30,14 @@ class Disks:
         """Whether the SSD and at least one HDD are there, and are the ones they were."""
         return any(disk.trusted for disk in self.seen[1:]) and self.seen[0].trusted
 
+    @property
+    def roots(self) -> list[bytes]:
+        """The paths of the HDDs."""
+        return [place.path for place in self.hdds]
+
     def hdd_of(self, path: bytes) -> Place | None:
         """Return the HDD that a path is on; None if it is on none that is configured."""
-        root = root_of(path, [place.path for place in self.hdds])
+        root = root_of(path, self.roots)
         return next((place for place in self.hdds if place.path == root), None)
 
     def serves(self, destination: bytes) -> bool:

@@ -18,6 +18,7 @@ from supervisor.dispatch.decisions import Limits
 from supervisor.dispatch.desk import Desk
 from supervisor.dispatch.drifting import Drifting
 from supervisor.dispatch.inquirer import Answer, Call, Located, Surveyed, Unlisted, Unusable
+from supervisor.dispatch.permits import Permits
 from supervisor.dispatch.relief import Relief
 from supervisor.dispatch.room import Room
 from supervisor.dispatch.scheduler import Ready, Scheduler
@@ -77,7 +78,7 @@ class Dispatcher:
         self.desk = Desk(board, crew, relief, metrics)
         self._drifting = Drifting(board, crew, self.desk, relief)
         self.room = Room(board, crew, relief.disks)
-        self.scheduler = Scheduler(board, crew, relief, self.room, metrics)
+        self.scheduler = Scheduler(board, crew, relief, self.room, Permits(board, relief.disks), metrics)
         self._announcements = Announcements(board, crew, metrics)
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
 
@@ -131,6 +132,7 @@ class Dispatcher:
     def next_due(self) -> float:
         """When there is something to do without a message (unix seconds)."""
         due = min(self._relief.next_look, self._board.next_job_due(), self._drifting.next_due)
+        due = min(due, self.scheduler.permits.next_change)
         # While the notifier has one in hand, or there is none, its next word is what to wait for.
         if any(self._crew.idle(NOTIFIER)):
             return min(due, self._board.next_notice_due(), self._announcements.next_due)
@@ -198,7 +200,6 @@ class Dispatcher:
 
     def _located(self, job: Job, torrent: "Torrent", kin: tuple[str, ...], now: float) -> None:
         disks = self._relief.disks
-        hdds = [place.path for place in disks.hdds]
 
         def destination_of(torrent: "Torrent") -> bytes:
             beside = decisions.beside(torrent, filter(None, map(self._board.get, kin)))
@@ -207,7 +208,7 @@ class Dispatcher:
             return self.room.destination(torrent, self.settings, now)
 
         try:
-            located = decisions.located(job, torrent, disks.ssd.path, hdds, destination_of, self._limits, now)
+            located = decisions.located(job, torrent, disks.ssd.path, disks.roots, destination_of, self._limits, now)
         except NoRoom as error:
             self._fail(job, "locate", Failed(str(error), retry=True, counts=False, lacking=error.lacking), now)
             return
@@ -290,8 +291,7 @@ class Dispatcher:
             self._board.tell(job.hash, "unproven", now, failure.reason)
             next_job = decisions.disproven(job, failure, self._limits, now)
         else:
-            lacking = failure.lacking
-            tries = 1 if lacking is None else self.room.lacks(job, lacking, self.settings)
+            tries = 1 if failure.lacking is None else self.room.lacks(job, failure.lacking, self.settings)
             next_job = decisions.waiting(job, failure, self._limits, now, tries)
         if failure.proof:
             self._board.tell(job.hash, "proof-failed", now, failure.reason)

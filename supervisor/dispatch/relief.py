@@ -176,17 +176,19 @@ class Relief:
         )  # fmt: skip
         return [step.hash for step in waiting if step.action is Action.COPY], stay
 
-    def next(self, busy: Callable[[str], bool], now: float) -> tuple[str, str] | None:
+    def next(self, busy: Callable[[str], bool], now: float, *, planned: bool = True) -> tuple[str, str] | None:
         """Return the hash of the torrent that leaves next and why, or None; it is taken off the plan.
 
-        One that is `busy` keeps its place: its copy is being proven.
+        One that is `busy` keeps its place: its copy is being proven. Without `planned` only what a person asked for
+        leaves, and what is left of a unit.
         """
         for job_hash in self._unlisted:
             if not busy(job_hash):
                 del self._unlisted[job_hash]
                 return job_hash, "asked for by hand"
         for step in self._steps:
-            if not busy(step.hash) and self._due(step, now):
+            held = not planned and step.hash not in self._asked and step.hash not in self._together
+            if not held and not busy(step.hash) and self._due(step, now):
                 self._steps.remove(step)
                 self._together |= set(step.unit)
                 self._together.discard(step.hash)

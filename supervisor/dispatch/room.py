@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from supervisor import measures
 from supervisor.adapters import clock, files
 from supervisor.dispatch import destinations
 from supervisor.dispatch.board import Board
@@ -38,12 +39,12 @@ class Room:
         self._board, self._crew, self._disks = board, crew, disks
         self._waits: dict[str, _Wait] = {}
 
-    def destination(self, torrent: "Torrent", settings: Settings, now: float, beside: bytes = b"") -> bytes:
+    def destination(self, torrent: "Torrent", settings: Settings, now: float) -> bytes:
         """Given a torrent, decide where its copy goes: see destinations.decide, which says what is raised."""
         finished = datetime.fromtimestamp(torrent.finished or now, clock.zone(settings.time_zone))
         rules = Rules(settings.destination_template, settings.destinations, settings.destination_choice)
         roots = self._roots(settings, without=torrent.hash)
-        return destinations.decide(torrent, finished, rules, roots, files.is_directory, beside)
+        return destinations.decide(torrent, finished, rules, roots, files.is_directory)
 
     def lacks(self, job: Job, lacking: int, settings: Settings) -> int:
         """A job was told that its HDD, or any if it has none yet, lacks so many bytes. Return how often in a row."""
@@ -86,23 +87,28 @@ class Room:
     def _rooms(self, settings: Settings) -> dict[bytes, float]:
         return {root.path: root.room for root in self._roots(settings) if root.there}
 
-    def _roots(self, settings: Settings, without: str = "") -> list[Root]:  # noqa: ARG002
+    def reserve(self, path: bytes, settings: Settings) -> int:
+        """Return the bytes that are to stay free on the HDD that a path is on."""
+        wanted = measures.amount(settings.destination_reserve)
+        hdd = self._disks.hdd_of(path)
+        return next((wanted.of(disk.size) for place, disk in self._disks.measured() if place is hdd), 0)
+
+    def _roots(self, settings: Settings, without: str = "") -> list[Root]:
         promised = self._promised(without)
         roots = []
         for place, disk in self._disks.measured():
-            free = float(disk.free - promised.get(place.path, 0))
+            free = float(disk.free - self.reserve(place.path, settings) - promised.get(place.path, 0))
             # A file system that has no size (ramfs, some network ones) cannot tell.
             roots.append(Root(place.path, free if disk.size else float("inf"), disk.trusted))
         return roots
 
     def _promised(self, without: str) -> dict[bytes, int]:
         """Return the bytes that the copies on their way have still to write, by HDD."""
-        paths = [place.path for place in self._disks.hdds]
         written = self._crew.written()
         promised: dict[bytes, int] = {}
         for job in self._board.underway():
             if job.state in _COMING and job.destination and job.hash != without:
-                root = destinations.root_of(job.destination, paths)
+                root = destinations.root_of(job.destination, self._disks.roots)
                 if root is not None:
                     promised[root] = promised.get(root, 0) + max(job.size - written.get(job.hash, 0), 0)
         return promised

@@ -11,6 +11,7 @@ from supervisor.dispatch import decisions
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import COPIER, NOTIFIER, SPACE, Crew
 from supervisor.dispatch.inquirer import metainfo_path
+from supervisor.dispatch.permits import BUDGET, COPY, RELOCATION, Permit, Permits
 from supervisor.dispatch.planning import inside
 from supervisor.dispatch.relief import Relief
 from supervisor.dispatch.room import Room
@@ -33,10 +34,12 @@ class Ready:
 class Scheduler:
     """Stages one task for every idle worker that has something to do."""
 
-    def __init__(self, board: Board, crew: Crew, relief: Relief, room: Room, metrics: Metrics) -> None:
+    def __init__(
+        self, board: Board, crew: Crew, relief: Relief, room: Room, permits: Permits, metrics: Metrics
+    ) -> None:
         self.ready: dict[str, Ready] = {}  # hashes that rTorrent has confirmed and that wait for a copy worker
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
-        self._disks, self._room = relief.disks, room
+        self._disks, self._room, self.permits = relief.disks, room, permits
         self.tokens = itertools.count(1)  # of all tasks: never the same twice
         self._busy_hdds: frozenset[bytes] = frozenset()  # those that keep a free copy worker waiting
 
@@ -45,8 +48,20 @@ class Scheduler:
         """How many torrents could be copied but for the writers that their device has already."""
         return sum(ready.hdd in self._busy_hdds for ready in self.ready.values()) if self._busy_hdds else 0
 
+    def waiting_for(self) -> dict[str, int]:
+        """Return how many torrents wait for what keeps them from a worker: room, the hours, the budget."""
+        closed = not self.permits.copying.given
+        ready = filter(None, map(self._board.get, self.ready)) if not closed else ()
+        return {
+            "room": len(self._room.waiting()),
+            COPY: len(self.ready) if closed else 0,
+            RELOCATION: 0 if self.permits.relocating.given else self._relief.planned,
+            BUDGET: self.permits.waiting(ready),
+        }
+
     def schedule(self, now: float, settings: Settings) -> None:
         """Given the time and the settings, assign what can be done now."""
+        self.permits.look(now, settings, emergency=self._relief.emergency)
         due = list(self._board.due(now))
         short = self._room.short(due, settings)
         for job in due:
@@ -66,13 +81,11 @@ class Scheduler:
         self._busy_hdds = frozenset()
         for worker in list(self._crew.idle(COPIER)):
             free = {hdd for hdd, device in devices.items() if writing[device] < settings.writers_per_device}
-            task = None
+            task: Copy | Prove | None = None
             if free:
-                task = (
-                    self._next_proof(free, settings)
-                    or self._next_copy(free, now, settings)
-                    or self._late_proof(free, now, settings)
-                )
+                task = self._next_proof(free, settings)
+                if task is None and self.permits.copying.given:
+                    task = self._next_copy(free, now, settings) or self._late_proof(free, now, settings)
             if task is None:
                 self._busy_hdds = frozenset(devices.keys() - free)
                 return
@@ -114,12 +127,17 @@ class Scheduler:
             kin = list(filter(None, map(self._board.get, ready.kin)))
             if any(other.state is State.COPYING for other in kin):  # what it writes is taken then, not written twice
                 continue
-            self._board.then(partial(self.ready.pop, job_hash, None))
             job = self._board.get(job_hash)
+            permit = self.permits.affords(job) if job is not None else Permit(given=True)
+            if not permit.given:
+                continue
+            self._board.then(partial(self.ready.pop, job_hash, None))
             hdd = self._disks.hdd_of(ready.hdd)
             if job is None or job.state is not State.SUBMITTED or hdd is None:
                 continue
-            self._board.put(job.to(State.COPYING, now), now, f"attempt {job.attempts + 1}")
+            note = self.permits.copying.note + permit.note
+            self._board.put(job.to(State.COPYING, now), now, f"attempt {job.attempts + 1}{note}")
+            self.permits.begin(job.hash)
             if ready.switched:
                 return self._prove(job, hdd, settings)
             return Copy(
@@ -133,6 +151,7 @@ class Scheduler:
                 settings.verification_enabled and settings.proof == "before-publish",
                 *_pace(settings),
                 tuple(self._published(kin, hdd, settings)),
+                self._room.reserve(job.destination, settings),
             )
         return None
 
@@ -171,14 +190,14 @@ class Scheduler:
         for begun in self._board.relocating():  # one that was begun comes first
             if not self._busy(begun.hash) and self._disks.serves(begun.destination):
                 return begun
-        while (following := self._relief.next(self._busy, now)) is not None:
+        while (following := self._relief.next(self._busy, now, planned=self.permits.relocating.given)) is not None:
             job_hash, reason = following
             job = self._board.get(job_hash)
             if job is None or job.state not in (State.COPIED, State.CACHED) or not self._disks.serves(job.destination):
                 continue
             if job.proof is Proof.READ_BACK:  # it may have been submitted again since it was planned
                 relocating = job.to(State.RELOCATING, now, attempts=0)
-                self._board.put(relocating, now, reason)
+                self._board.put(relocating, now, f"{reason}{self.permits.relocating.note}")
                 return relocating
         return None
 

@@ -38,6 +38,7 @@ class View:
         self.draining = False
         self.waiting_for_device = 0
         self.waiting_for: dict[str, int] = {}
+        self.opens: dict[str, float] = {}
         self._board, self._crew, self._relief, self._inquirer = board, crew, relief, inquirer
         self._started = processes.start_time(os.getpid()) or 0.0
         self._version = importlib.metadata.version("seedcache")
@@ -89,6 +90,7 @@ class View:
         waiting: dict[str, float] = {}
         at_risk = 0
         queued, oldest_queued = 0, 0.0
+        on_purpose = self.waiting_for.get("copy-hours", 0) + self.waiting_for.get("daily-budget", 0)
         for job in list(self._board.moving.values()):
             oldest[job.state] = min(oldest.get(job.state, job.changed), job.changed)
             if job.state in _WITHOUT_COPY and job.proof is Proof.NONE:
@@ -97,7 +99,7 @@ class View:
                 queued += 1
                 oldest_queued = min(oldest_queued or job.submitted, job.submitted)
             step, since = _wanted(job)
-            if step:
+            if step and not (on_purpose and job.state is State.SUBMITTED):
                 waiting[step] = min(waiting.get(step, since), since)
         untold = [notice.state for notice in list(self._board.notices.values())]
         untold += [bookmark.state for bookmark in list(self._board.bookmarks.values())]
@@ -118,6 +120,7 @@ class View:
             oldest=oldest,
             queue_depth=queued,
             waiting_for=self.waiting_for,
+            opens=self.opens,
             waiting_for_device=self.waiting_for_device,
             oldest_queued=oldest_queued,
             notices={str(state): untold.count(state) for state in Telling},

@@ -80,6 +80,7 @@ class Snapshot:
     oldest: dict[str, float] = field(default_factory=dict)  # state -> unix seconds since the oldest living job is in it
     queue_depth: int = 0  # jobs that want a copy worker and have none
     waiting_for: dict[str, int] = field(default_factory=dict)  # one of WAITS -> how many torrents wait for it
+    opens: dict[str, float] = field(default_factory=dict)  # hours that are closed (of WAITS) -> unix seconds
     waiting_for_device: int = 0  # those of them that only WRITERS_PER_DEVICE keeps from a worker that is free
     oldest_queued: float = 0.0  # unix seconds of the oldest of them; 0: none
     notices: dict[str, int] = field(default_factory=dict)  # "pending", "failed" -> how many

@@ -32,9 +32,9 @@ def decide(root, label, multi, name, template="{label}"):
     return destinations.decide(seen, MAY, Rules(template), [Root(root, 1000.0)], lambda _path: False)
 
 
-def chosen(*roots, rules=None, beside=b"", there=(), **seen):
+def chosen(*roots, rules=None, there=(), **seen):
     """On one of several."""
-    return destinations.decide(Seen(**seen), MAY, rules or Rules("{label}"), roots, lambda path: path in there, beside)
+    return destinations.decide(Seen(**seen), MAY, rules or Rules("{label}"), roots, lambda path: path in there)
 
 
 def test_a_directory_of_files_gets_its_own_directory_below_the_label():
@@ -222,11 +222,6 @@ def test_the_only_hdd_is_the_place_also_while_it_is_away_and_of_several_one_must
     assert chosen(AWAY) == b"/away/tv"
     with pytest.raises(NoRoom, match="none of the HDDs is mounted"):
         chosen(AWAY, Root(b"/gone", 1.0, there=False))
-
-
-def test_kin_goes_where_its_kin_lies():
-    assert chosen(SMALL, LARGE, beside=b"/small/films", directory=b"/ssd/Film", multi=True) == b"/small/films/Film"
-    assert chosen(FULL, beside=b"/small/films") == b"/small/films"
 
 
 @given(
