@@ -1,5 +1,6 @@
 """Looks at what is there before anything is written: the source, the final place, what an earlier attempt left."""
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -173,7 +174,7 @@ def _left(
         return [], 0
     if info.st_size == size and files.allocated(info) >= size and info.st_mode & _OWNER_WRITES == _OWNER_WRITES:
         return [(0, size)], files.allocated(info)
-    os.chmod(path[-1], info.st_mode & 0o777 | _OWNER_WRITES, dir_fd=directories.parent(path))
+    _let_us_write(path, directories, info.st_mode & 0o777 | _OWNER_WRITES)
     descriptor = directories.open(path, os.O_RDWR)
     try:
         os.ftruncate(descriptor, size)
@@ -181,6 +182,18 @@ def _left(
     finally:
         os.close(descriptor)
     return ranges, files.allocated(info)
+
+
+def _let_us_write(path: files.Components, directories: files.Directories, mode: int) -> None:
+    """Change the mode of a file, and not of what a link leads to that was planted since it was looked at."""
+    descriptor = directories.open(path, os.O_PATH)
+    try:
+        if not files.regular(os.fstat(descriptor)):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        # fchmod(2) wants a file that may be read; this way needs no such right (open(2), O_PATH).
+        os.chmod(f"/proc/self/fd/{descriptor}", mode)
+    finally:
+        os.close(descriptor)
 
 
 def strangers(meta: Metainfo, descriptor: int) -> bool:

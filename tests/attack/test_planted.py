@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.adapters import durable
+from supervisor.adapters import durable, files
 from supervisor.errors import SeedcacheError, TransferError
 from supervisor.messages import Phase
 from supervisor.transfer import surveying
@@ -125,6 +125,26 @@ def test_a_hard_link_of_somebody_elses_file_in_the_partial_is_not_written_to(box
     assert contents(victim) == before
     assert box.on_hdd() == box.on_ssd()
     assert not os.path.samefile(box.destination / "a", victim / "a")
+
+
+def test_the_mode_of_what_a_link_in_the_partial_leads_to_is_not_changed(box, victim, monkeypatch):
+    """The partial has the source's modes when it is complete: then others of its group may write there."""
+    box.partial.mkdir(parents=True)
+    (box.partial / "a").write_bytes(b"half")
+    (victim / "a").chmod(0o400)
+    real = files.Directories.stat
+
+    def looked_at_then_planted(directories, components):
+        info = real(directories, components)
+        if components == (b"a",) and directories.path.endswith(b".partial") and not (box.partial / "a").is_symlink():
+            (box.partial / "a").unlink()
+            (box.partial / "a").symlink_to(victim / "a")
+        return info
+
+    monkeypatch.setattr(files.Directories, "stat", looked_at_then_planted)
+    with pytest.raises(TransferError, match="symbolic link"):
+        box.deliver()
+    assert (victim / "a").stat().st_mode & 0o777 == 0o400
 
 
 @pytest.mark.timeout(60)

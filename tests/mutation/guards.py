@@ -39,7 +39,7 @@ GUARDS = (
     ),
     Guard(
         "a copy that was not read back is not relocated", _D + "scheduler.py",
-        "            if job.proof is not Proof.READ_BACK:\n", "            if False:\n",
+        "            if job.proof is Proof.READ_BACK:  #", "            if True:  #",
         (_DISPATCHER, "tests/integration/test_copying.py"),
     ),
     Guard(
@@ -183,6 +183,11 @@ GUARDS = (
         "what links stood in a partial is not written to", _T + "surveying.py",
         "    if not files.regular(info) or info.st_nlink != 1:\n", "    if not files.regular(info):\n",
         (_DELIVERY + "test_whatever_the_partial_holds_the_copy_comes_out_right", "tests/attack/test_planted.py"),
+    ),
+    Guard(
+        "the mode of a partial's file is changed, not of what a link leads to", _T + "surveying.py",
+        "        if not files.regular(os.fstat(descriptor)):\n            raise OSError(errno.ELOOP", "        if False:\n            raise OSError(errno.ELOOP",
+        ("tests/attack/test_planted.py",),
     ),
     Guard(
         "a torrent is not called as a partial", _T + "delivery.py",

@@ -576,3 +576,17 @@ def test_a_clock_that_is_put_back_puts_off_nothing(office):
     office.handle()
     assert office.state(A) is State.SUBMITTED
     assert office.relief.looked == office.now < looked
+
+
+def test_one_whose_copy_was_not_read_back_is_not_relocated_though_it_was_planned(office, monkeypatch):
+    """It may have been submitted again, and copied without a read-back, since the plan was made."""
+    office.ask(A)
+    office.locate(A)
+    office.answer("copier-1", replace(COPIED, proof=Proof.SOURCE))
+    assert office.state(A) is State.CACHED
+    planned = [(A, "space is low")]
+    monkeypatch.setattr(office.relief, "next", lambda *_: planned.pop() if planned else None)
+    office.handle()
+    assert not planned
+    assert "space" not in office.crew.tasks()
+    assert office.state(A) is State.CACHED
