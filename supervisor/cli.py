@@ -1,7 +1,8 @@
 """The command line. `submit` is answered before anything else is imported; every other command imports what it needs.
 
 Commands change nothing themselves: they ask the supervisor by an entry in the spool, which it also finds when it is
-started later. `status`, `queue list`, `space plan`, `explain`, `check` and `config show` only read.
+started later. `status`, `queue list`, `space plan`, `explain`, `check` and `config show` only read;
+`trash` and `reconcile --fix` act themselves.
 """
 
 import os
@@ -266,6 +267,19 @@ def _check(options: "Namespace") -> int:
     return check.exit_code(findings)
 
 
+def _reconcile(options: "Namespace") -> int:
+    from supervisor.commands import reconcile
+
+    report = reconcile.look(_settings(options), _now(), fix=options.fix)
+    return _print_json(reconcile.as_dict(report)) if options.json else _print(reconcile.render(report))
+
+
+def _trash(options: "Namespace") -> int:
+    from supervisor.commands import trash
+
+    return _print(trash.run(_settings(options), options.paths, _now(), empty=options.empty))
+
+
 def _hook_print(options: "Namespace") -> int:
     from supervisor.commands import hook
 
@@ -274,20 +288,8 @@ def _hook_print(options: "Namespace") -> int:
 
 def _hook_install(options: "Namespace") -> int:
     from supervisor.commands import hook
-    from supervisor.errors import InvalidInput
 
-    if not options.rc and not options.live:
-        raise InvalidInput("name rTorrent's rc file, or say --live, or both")
-    settings, submit = _settings(options), hook.submit_path()
-    lines = hook.print_lines(settings, submit)
-    if options.rc:
-        _print([hook.install(options.rc, lines)])
-    if options.live:
-        from supervisor.adapters.rtorrent import RTorrent
-
-        hook.install_live(RTorrent(settings.scgi_url, settings.rpc_timeout), settings.state_dir, submit)
-        _print(["rTorrent uses it from now on" + ("" if options.rc else ", until it is restarted")])
-    return 0
+    return _print(hook.install_where(_settings(options), options.rc, live=options.live))
 
 
 def _import_legacy(options: "Namespace") -> int:
@@ -298,12 +300,10 @@ def _import_legacy(options: "Namespace") -> int:
 
 
 def _config_show(options: "Namespace") -> int:
-    entries = _settings(options).explain()
-    if options.json:
-        shown = {entry.name: {"value": entry.value, "source": entry.source} for entry in entries}
-        return _print_json({"version": 1, "settings": shown})
-    width = max(len(f"{entry.name} = {entry.value}") for entry in entries if len(entry.value) < 40)  # noqa: PLR2004
-    return _print(f"{f'{entry.name} = {entry.value}':{width}}  # {entry.source}" for entry in entries)
+    from supervisor.commands import configuration
+
+    settings = _settings(options)
+    return _print_json(configuration.as_dict(settings)) if options.json else _print(configuration.render(settings))
 
 
 def _completion(options: "Namespace") -> int:

@@ -173,6 +173,14 @@ class Settings:
         "when no other wants the disk, see ionice(1).",
         "low",
     )
+    reconcile_interval: float = _setting(
+        forms.number(0),
+        "Seconds between two sweeps of rTorrent, journal and disks (`seedcache reconcile`). 0: none.",
+        86400.0,
+    )
+    trash_retention: float = _setting(
+        forms.number(0), "Days after which what `seedcache trash` put aside is removed for good.", 30.0
+    )
     notify_arr_enabled: bool = _setting(forms.switch(), "Tell Sonarr and Radarr of finished copies.", True)
     sonarr_url: str = _setting(_ARR, "Sonarr, with its URL base if it has one. Empty: there is none.", "")
     sonarr_api_key: str = _setting(

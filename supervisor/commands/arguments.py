@@ -141,6 +141,18 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     wait(made)
     one(made)
+    made = command(
+        commands, "reconcile", "reconcile", "show where rTorrent, the journal and the disks disagree",
+        "reconcile\nreconcile --fix",
+    )  # fmt: skip
+    json(made)
+    made.add_argument("--fix", action="store_true", help="hand in what no hook told of, remove what is left of copies")
+    made = command(
+        commands, "trash", "trash", "put data that no torrent uses into the trash of its disk",
+        "trash /ssd/Forgotten\ntrash --empty",
+    )  # fmt: skip
+    made.add_argument("paths", metavar="PATH", nargs="*", help="a file or directory below the SSD's or an HDD's root")
+    made.add_argument("--empty", action="store_true", help="remove what is in the trash, whatever its age")
     made = command(commands, "check", "check", "look at settings, disks, rTorrent, hook and services", "check")
     json(made)
     made.add_argument(

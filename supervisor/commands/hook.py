@@ -9,6 +9,7 @@ import re
 import shutil
 import stat
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,23 @@ def print_lines(settings: Settings, submit: str) -> list[str]:
     Raise InvalidInput if a path cannot stand in them.
     """
     return [f"method.set_key = {EVENT}, {NAME}, {_quoted(command(settings.state_dir, submit))}"]
+
+
+def install_where(settings: Settings, rc: str | None, *, live: bool) -> Iterator[str]:
+    """Install the hook in an rc file, in the running rTorrent, or both; yield what to say of it.
+
+    Raise InvalidInput if neither is wanted, and as install and install_live do.
+    """
+    if not rc and not live:
+        raise InvalidInput("name rTorrent's rc file, or say --live, or both")
+    submit = submit_path()
+    if rc:
+        yield install(rc, print_lines(settings, submit))
+    if live:
+        from supervisor.adapters.rtorrent import RTorrent  # noqa: PLC0415  (87 ms: for who asks rTorrent only)
+
+        install_live(RTorrent(settings.scgi_url, settings.rpc_timeout), settings.state_dir, submit)
+        yield "rTorrent uses it from now on" + ("" if rc else ", until it is restarted")
 
 
 def _argument(path: str) -> str:

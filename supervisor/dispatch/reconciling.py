@@ -12,7 +12,7 @@ from supervisor.jobs import ON_HDD, Job, State
 if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import Torrent
 
-_HOOK_TIME = 300.0  # seconds after its end in which a download's own hook may still be on its way
+_HOOK_TIME = 5.0  # seconds after its end in which a download's own hook may still be on its way
 _ABSENCES = 3  # how often a torrent must be missing before it counts as erased
 _BETWEEN = 300.0  # seconds between two times that count
 _MANY = 10  # torrents; if more vanish at once, and half of all, rTorrent has lost its session
@@ -41,7 +41,6 @@ class Finding:
     path: bytes = b""
     size: int = 0  # bytes it takes, where it is data
     mends: bool = False  # whether it is put right without asking
-    destination: bytes = b""  # of a partial: what it would have become
 
 
 def drift(
