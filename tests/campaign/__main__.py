@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-from tests.campaign import crashes, load, powerloss, storm, transfers, troubles
+from tests.campaign import crashes, load, powerloss, report, storm, transfers, troubles
 from tests.campaign.ledger import Ledger, Run
 from tests.campaign.life import Rig
 
@@ -65,6 +65,7 @@ def main() -> int:
     violated = 0
     for part in options.part or PARTS:
         violated += _part(part, options)
+        report.update(part)
     return 1 if violated else 0
 
 

@@ -21,12 +21,12 @@ class Ledger:
         if fresh:
             self._path.unlink(missing_ok=True)
 
+    def _read(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._path.read_text().splitlines()] if self._path.exists() else []
+
     def lines(self) -> dict[str, dict[str, Any]]:
         """Return the last line of each case by its name."""
-        if not self._path.exists():
-            return {}
-        lines = map(json.loads, self._path.read_text().splitlines())
-        return {line["case"]: line for line in lines if "case" in line}
+        return {line["case"]: line for line in self._read() if "case" in line}
 
     def planned(self, cases: int) -> None:
         """Note how many cases there are in all."""
@@ -47,6 +47,7 @@ class Ledger:
             counts.update(line["counts"])
         return {
             "cases": len(lines),
+            "planned": max([len(lines), *(line["planned"] for line in self._read() if "planned" in line)]),
             "violated": sorted(line["case"] for line in lines if line["violated"]),
             "minutes": round(sum(line["seconds"] for line in lines) / 60, 1),
             "counts": dict(counts),

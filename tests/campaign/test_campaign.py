@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.campaign import crashes, powerloss, transfers
+from tests.campaign import crashes, powerloss, transfers, troubles
 from tests.campaign.life import Rig
 
 pytestmark = pytest.mark.real
@@ -17,6 +17,19 @@ SEED = 1
 def test_a_life_that_is_struck_anywhere_ends_right(part):
     with Rig() as rig:
         for _, run in random.Random(SEED).sample(list(part(rig, rig.trace())), 4):
+            run()
+
+
+def test_a_clock_that_is_put_back_and_a_want_of_memory_hold_nothing_up():
+    with Rig() as rig:
+        cases = dict((*troubles.clocks(rig), *troubles.limits(rig)))
+        for name in ("clock: -400 days while it waits", f"limit: {120 << 20} bytes of memory"):
+            cases[name]()
+
+
+def test_a_bit_that_the_hdd_has_otherwise_is_found_before_anything_is_removed():
+    with Rig() as rig:
+        for _, run in list(troubles.lies(rig, SEED))[:2]:  # one after it was published unread
             run()
 
 

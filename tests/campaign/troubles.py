@@ -244,6 +244,7 @@ def limits(rig: Rig) -> Iterator[tuple[str, Run]]:
 
             yield f"limit: {value} {what}", run
     yield "limit: no room in TMPDIR", lambda: _no_temporary_files(rig)
+    yield "limit: no inode on the HDD", lambda: _no_inodes(rig)
     yield "the Manager is killed 15 times", lambda: _managers(rig)
     yield "50 scrapes at once", lambda: _scrapes(rig)
 
@@ -254,6 +255,22 @@ def _no_temporary_files(rig: Rig) -> dict[str, int]:
         (temporary / "ballast").write_bytes(bytes(1 << 20))
         rig.live(torrent, {"TMPDIR": str(temporary)})
     return {}
+
+
+def _no_inodes(rig: Rig) -> dict[str, int]:
+    torrent, taken = rig.prepare(), 0
+    place = rig.box.hdd / "taken"
+    place.mkdir()
+    with contextlib.suppress(OSError):
+        while True:
+            (place / str(taken)).touch()
+            taken += 1
+    if os.statvfs(place).f_favail:
+        raise AssertionError(f"there are inodes left: {os.statvfs(place)}")
+    rig.live(torrent, {}, At(State.WAITING, lambda: None, lambda: shutil.rmtree(place)))
+    if not any("space" in event.text for event in rig.box.supervisor.events(torrent.hash) if event.action == "waiting"):
+        raise Violated("ended: it did not say that there is no room")
+    return {"inodes": taken}
 
 
 def _managers(rig: Rig) -> dict[str, int]:
@@ -283,8 +300,10 @@ def _scrapes(rig: Rig) -> dict[str, int]:
                     counts[f"answers {answer.status}"] += 1
             except urllib.error.HTTPError as error:
                 counts[f"answers {error.code}"] += 1
-            except OSError:
-                counts["no answers"] += 1
+            except OSError as error:
+                if "refused" not in str(error):  # nobody listens yet, or any more
+                    counts["scrapes cut off"] += 1
+                over.wait(0.02)
 
     scrapers = [threading.Thread(target=scrape) for _ in range(50)]
     for scraper in scrapers:
