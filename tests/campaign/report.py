@@ -39,7 +39,7 @@ def page(figures: Mapping[str, Any]) -> str:
     table = ["| Part | Cases run, of | Violated | Counted | Minutes |", "|---|---|---|---|---|"]
     for part in done:
         found = figures[part]
-        told = ", ".join(f"{what}: {count:,}" for what, count in found["counts"].items())
+        told = ", ".join(f"{what}: {count:,}" for what, count in sorted(found["counts"].items()))
         run = f"{found['cases']} of {found['planned']}"
         table.append(f"| {part} | {run} | {len(found['violated'])} | {told} | {found['minutes']} |")
     return words.format(
