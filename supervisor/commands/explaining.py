@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from supervisor.commands.display import clean, percent, size, span
 from supervisor.commands.outlook import Outlook, look
 from supervisor.commands.reader import Daemon, Reader, daemon
-from supervisor.commands.status import job_as_dict
+from supervisor.commands.status import holds, job_as_dict
 from supervisor.dispatch.planning import Action, Step, When
 from supervisor.errors import ConfigurationError, RTorrentUnreachable
 from supervisor.jobs import ENDED, Event, Job, Notice, Proof, State, Telling
@@ -142,6 +142,8 @@ def next_steps(case: Case) -> Iterator[str]:
             yield from _of_unknown(case)
         case State.SUBMITTED:
             yield "rTorrent is asked for it, then it waits for a free copy worker"
+            if case.daemon.snapshot is not None and case.daemon.running:
+                yield from holds(case.daemon.snapshot, case.now)
         case State.COPYING:
             yield from _of_copying(case)
         case State.WAITING:

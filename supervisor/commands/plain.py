@@ -6,7 +6,18 @@ from collections.abc import Iterable, Iterator
 
 from supervisor.adapters import clock
 from supervisor.commands.display import WIDTH, bar, clean, fit, percent, share, size, span, wrapped
-from supervisor.commands.status import View, about_marks, full_in, gather, next_try, pace, problems, standing, totals
+from supervisor.commands.status import (
+    View,
+    about_marks,
+    full_in,
+    gather,
+    holds,
+    next_try,
+    pace,
+    problems,
+    standing,
+    totals,
+)
 from supervisor.jobs import Job, State
 
 _SHOWN = 5  # torrents of each list
@@ -16,7 +27,7 @@ _BAR = 20
 
 def render(view: View) -> Iterator[str]:
     """Return the lines for a person, of at most 80 columns."""
-    for line in (*_head(view), *_disks(view), *_workers(view), *_lists(view)):
+    for line in (*_head(view), *_disks(view), *_workers(view), *_holds(view), *_lists(view)):
         yield fit(clean(line), WIDTH, pad=False)
 
 
@@ -96,6 +107,12 @@ def _workers(view: View) -> Iterator[str]:
                     f"{'':10} {bar(worker.done, worker.total, 10)} {percent(worker.done, worker.total)} "
                     f"{share(worker.done, worker.total)}  {pace(worker)}"
                 )
+
+
+def _holds(view: View) -> Iterator[str]:
+    snapshot = view.daemon.snapshot
+    lines = list(holds(snapshot, view.now)) if snapshot is not None and view.daemon.running else []
+    yield from ["", *lines] if lines else []
 
 
 def _lists(view: View) -> Iterator[str]:

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from supervisor.commands.display import clean, columns, fit, percent, share, size, span, wrapped
-from supervisor.commands.status import View, about_marks, full_in, marks, next_try, pace, problems, standing, totals
+from supervisor.commands.status import (
+    View,
+    about_marks,
+    full_in,
+    holds,
+    marks,
+    next_try,
+    pace,
+    problems,
+    standing,
+    totals,
+)
 from supervisor.jobs import Job, State
 from supervisor.observation.snapshot import Disk, Snapshot, Worker
 
@@ -187,6 +198,8 @@ class _Page:
         yield from self._title("Queue", view.jobs[State.SUBMITTED], "oldest")
         for job in view.queue[: self._rows]:
             yield self._row(job.hash, job.name or "(not yet looked up)", span(view.now - job.changed))
+        for line in holds(snapshot, view.now) if snapshot is not None and self._running else ():
+            yield Text(f"  {line}", "dim")
         if view.events and self._rows:
             yield Text()
             yield Text("Last events", "bold")

@@ -99,8 +99,20 @@ def _of_the_running(view: View, snapshot: Snapshot) -> Iterator[str]:
         yield "it was told to stop and brings running work to a safe point"
     if snapshot.low_space:
         yield f"the SSD has less than {size(snapshot.high_mark)} free: {snapshot.relocations_planned} torrents leave it"
+    if snapshot.waiting_for.get("room"):
+        yield f"{snapshot.waiting_for['room']} torrents fit on no HDD: remove data there, or add a disk"
     if not snapshot.read_back:
         yield "VERIFICATION_ENABLED is off: copies are proven as they are read, not read back from the HDD"
+
+
+def holds(snapshot: Snapshot, now: float) -> Iterator[str]:
+    """Say what waits on purpose, and until when."""
+    for wait, setting in (("copy-hours", "COPY_HOURS"), ("relocation-hours", "RELOCATION_HOURS")):
+        if snapshot.waiting_for.get(wait) and wait in snapshot.opens:
+            until = span(snapshot.opens[wait] - now)
+            yield f"{snapshot.waiting_for[wait]} torrents wait for {setting}, which open in {until}"
+    if snapshot.waiting_for.get("daily-budget"):
+        yield f"{snapshot.waiting_for['daily-budget']} torrents wait for tomorrow: HDD_DAILY_BUDGET is used up"
 
 
 def standing(view: View) -> str:

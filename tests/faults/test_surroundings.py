@@ -124,6 +124,34 @@ def test_another_file_system_in_the_hdds_place_is_refused_until_a_person_trusts_
     mount(box.hdd)
 
 
+def test_of_two_hdds_one_that_is_away_stops_only_its_own_torrents(tmp_path):
+    with Seedbox(tmp_path, hdd_mib=48) as box:
+        other = box.enter(loop_mounted(tmp_path, "other", "xfs", 300))
+        roots = [str(box.hdd), str(other)]
+        box.start(final_dest_base_hdd=roots, destinations=[f"films={other}/films"], copy_retry_attempts=1)
+        film = box.seed("film.mkv", MIB, label="films")
+        expected = original(box, film)
+        box.supervisor.wait_for(film.hash, State.CACHED)
+        assert contents(other / "films" / "film.mkv") == expected
+        unmount(other)
+        try:
+            until(lambda: box.supervisor.metric("seedcache_disk_trusted", path=str(other)) == 0, "it is not trusted")
+            away = box.seed("second.mkv", MIB, label="films")
+            show = box.seed("Show", FILES, label="tv")
+            box.supervisor.wait_for(show.hash, State.CACHED)
+            box.supervisor.ask(show.hash, "relocate")
+            box.supervisor.wait_for(show.hash, State.RELOCATED)
+            box.supervisor.ask(film.hash, "relocate")
+            assert box.supervisor.state_of(away.hash) is State.SUBMITTED
+            assert os.listdir(other) == []
+            assert box.seeds_from(box.ssd, film)
+        finally:
+            subprocess.run(["mount", "-o", "loop", f"{other}.image", other], check=True)
+        job = box.supervisor.wait_for(away.hash, State.CACHED)
+        assert (job.attempts, os.fsdecode(job.destination)) == (0, f"{other}/films")
+        box.supervisor.stop()
+
+
 # -- disks that are full ----------------------------------------------------------------------------------------------
 
 

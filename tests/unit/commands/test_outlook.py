@@ -130,6 +130,13 @@ def case(state=None, *, up=True, known=None, **changes):
     return Case(NOW, HASH, job, (), (), Daemon(up, shot), known, "" if known else "down: start it", None)
 
 
+def test_one_that_may_wait_for_its_hour_is_told_when_that_is():
+    told = case(State.SUBMITTED)
+    shot = replace(told.daemon.snapshot, waiting_for={"copy-hours": 3}, opens={"copy-hours": NOW + 7200})
+    waits = " ".join(explaining.next_steps(replace(told, daemon=replace(told.daemon, snapshot=shot))))
+    assert "3 torrents wait for COPY_HOURS, which open in 2 h" in waits
+
+
 @pytest.mark.parametrize(
     ("state", "changes", "expected"),
     [

@@ -80,6 +80,16 @@ def shown(state, now=NOW):
     return "\n".join(lines)
 
 
+def test_what_waits_for_an_hour_or_for_room_is_said(state):
+    waits = {"room": 2, "copy-hours": 12, "daily-budget": 1}
+    live(state, snapshot(waiting_for=waits, opens={"copy-hours": NOW + 3 * 3600}))
+    text = shown(state)
+    assert "! 2 torrents fit on no HDD" in text
+    assert "12 torrents wait for COPY_HOURS, which open in 3 h" in text
+    assert "1 torrents wait for tomorrow: HDD_DAILY_BUDGET is used up" in text
+    assert "RELOCATION_HOURS" not in text
+
+
 # -- up and down -------------------------------------------------------------------------------------------------------
 
 
