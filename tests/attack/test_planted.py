@@ -226,3 +226,15 @@ def test_a_copy_is_not_published_over_what_appears_at_any_moment(box):
             box.deliver()
         assert [path.read_bytes() for path in box.destination.iterdir()] == [b"mine"]
         box.forget()
+
+
+def test_names_that_look_alike_are_two(tmp_path):
+    box = Box(tmp_path)
+    names = [b"A", b"a", "\u00e9".encode(), "e\u0301".encode(), b"a ", b"a.", b"\xe9", "\uff21".encode()]
+    box.add({name: 1000 + number for number, name in enumerate(names)})
+    original = box.on_ssd()
+    assert len(original) == len(names)
+    box.deliver()
+    assert box.on_hdd() == original
+    box.remove()
+    assert list(box.ssd.rglob("*")) == []
