@@ -65,7 +65,7 @@ def _queue(settings: Settings) -> Finding:
         journal = None
     for place in legacy.queues(settings.lock_dir):
         queue = legacy.read_queue(place)
-        new = [job_hash for job_hash in queue.hashes if journal is None or journal.job(job_hash) is None]
+        new = [job_hash for job_hash in queue.waiting if journal is None or journal.job(job_hash) is None]
         if new:
             return warning(
                 "predecessor's queue", f"{len(new)} torrents wait in {place}, such as {new[0]}",

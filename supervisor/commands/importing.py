@@ -4,6 +4,7 @@ Without `apply` it only says what it would do. Nothing of the predecessor's is c
 that is there is never written over; so it may be run again at any time.
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -127,14 +128,17 @@ def _write(path: str, content: bytes, state_dir: str) -> None:
 
 def _queue(place: str, state_dir: str, *, apply: bool) -> Iterator[str]:
     queue = legacy.read_queue(place)
-    yield f"queue {place}: {len(queue.hashes)} torrents"
-    for job_hash in queue.hashes:
+    yield f"queue {place}: {len(queue.waiting)} torrents"
+    for job_hash, since in queue.waiting.items():
         known = _known(state_dir, job_hash)
         if known:
             yield f"  {job_hash} {known}"
         elif apply:
             try:
                 spool.write(state_dir, job_hash, "finished")
+                with contextlib.suppress(FileNotFoundError):  # a supervisor that runs has taken it already
+                    # The spool is read in the order of the entries' times: the oldest goes first, as it should have.
+                    os.utime(os.path.join(spool.directory(state_dir), f"{job_hash}.finished"), (since, since))
             except OSError as error:
                 where = spool.directory(state_dir)
                 raise ConfigurationError(

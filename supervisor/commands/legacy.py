@@ -55,7 +55,7 @@ def read_environment(path: str) -> tuple[dict[str, str], list[str]]:
 class Queue:
     """What waits in one queue directory."""
 
-    hashes: tuple[str, ...]  # upper case, each once, the oldest first
+    waiting: dict[str, int]  # hash in upper case -> unix seconds since it waits; the oldest first
     strange: tuple[str, ...]  # names of files that are no entries
 
 
@@ -74,7 +74,7 @@ def read_queue(place: str) -> Queue:
     try:
         names = sorted(os.listdir(place))
     except OSError as error:
-        return Queue((), (f"{place}: {error.strerror}",))
+        return Queue({}, (f"{place}: {error.strerror}",))
     for name in names:
         match = _QUEUED.fullmatch(name)
         if match and spool.is_hash(match["hash"]):
@@ -82,7 +82,7 @@ def read_queue(place: str) -> Queue:
             waiting[job_hash] = min(waiting.get(job_hash, int(match["at"])), int(match["at"]))
         else:
             strange.append(name)
-    return Queue(tuple(sorted(waiting, key=lambda each: (waiting[each], each))), tuple(strange))
+    return Queue(dict(sorted(waiting.items(), key=lambda entry: (entry[1], entry[0]))), tuple(strange))
 
 
 def carried_over(environment: Mapping[str, str], known: frozenset[str]) -> tuple[dict[str, str], dict[str, str]]:
