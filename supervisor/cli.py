@@ -72,21 +72,9 @@ def _settings(options: "Namespace") -> "Settings":
 
 
 def _state_dir(options: "Namespace") -> str:
-    """Return the state directory. The settings are loaded (a quarter of a second) only if they may name it."""
-    named = _environ(options).get("SEEDCACHE_STATE_DIR")
-    if named:
-        return os.path.abspath(named)
-    from supervisor.settings import DEFAULT_FILE, Settings
+    from supervisor.commands import places
 
-    file = options.config or os.environ.get("SEEDCACHE_CONFIG")
-    try:
-        with open(file or DEFAULT_FILE, "rb") as content:
-            mentioned = b"state" in content.read().lower()
-    except OSError:
-        mentioned = file is not None  # then loading says what is wrong with it
-    if mentioned or any(name.startswith("SEEDCACHE_STATE") for name in os.environ):
-        return _settings(options).state_dir
-    return str(Settings.__dataclass_fields__["state_dir"].default)
+    return places.state_dir(options.config, _environ(options))
 
 
 def _print(lines: "Iterable[str]") -> int:
@@ -118,18 +106,17 @@ def _answer(request: "Request") -> int:
 
 def _await(request: "Request", wait: "type[OneTorrent | SpacePass]") -> int:
     """Show how what was asked for gets on until it has ended; leaving earlier changes nothing about it."""
-    from supervisor.commands import waiting
-    from supervisor.errors import Exit
-
     _answer(request)
-    if not request.running:
-        return Exit.DONE
     sys.stdout.flush()
+    if not request.running:
+        return 0
     try:
         if _on_terminal():
             from supervisor.commands import watching
 
             return watching.progress(wait(request))
+        from supervisor.commands import waiting
+
         return waiting.follow(wait(request), waiting.plainly(lambda line: _print([line]) or sys.stdout.flush()))
     except KeyboardInterrupt:
         print("no longer waiting; seedcache goes on with it, `seedcache status --watch` shows how", file=sys.stderr)

@@ -53,7 +53,7 @@ def compose(view: View, width: int, height: int | None = None, glyphs: Glyphs | 
     found = page.lines(height)
     if height is None or len(found) <= height:
         return found
-    more = Text(f".. and {len(found) - height + 1} lines more: `seedcache status` has them", "dim")
+    more = Text(fit(f".. and {len(found) - height + 1} lines more: `seedcache status` has them", width), "dim")
     return [*found[: height - 1], more]
 
 

@@ -98,7 +98,10 @@ class OneTorrent:
         for worker in snapshot.workers:
             if worker.hash == request.subject and worker.phase in PHASES:
                 return Look(PHASES[worker.phase], worker.done, worker.total, worker.rate)
-        return _hindered(snapshot, by_rtorrent=request.event == "relocate") or Look(_WAITS)
+        job = self._journal.job(request.subject)
+        where = os.fsdecode(job.destination) if job else ""
+        hindered = _hindered(snapshot, by_rtorrent=request.event == "relocate", destination=where)
+        return hindered or Look(_WAITS)
 
 
 class SpacePass:
@@ -141,11 +144,16 @@ def _told(event: Event) -> str:
     return f"{event.action}: {event.text}" if event.text else event.action
 
 
-def _hindered(snapshot: Snapshot, *, by_rtorrent: bool) -> Look | None:
-    """Return what a person must mend before it can go on; it is done then, also if nobody waits for it."""
+def _hindered(snapshot: Snapshot, *, by_rtorrent: bool, destination: str = "") -> Look | None:
+    """Return what a person must mend before it can go on; it is done then, also if nobody waits for it.
+
+    Given the destination of the torrent that is waited for, other HDDs than its own do not matter.
+    """
     then = "it is done once that is mended"
+    hdds = [disk for disk in snapshot.disks if disk.role == "hdd"]
     for disk in snapshot.disks:
-        if not disk.trusted:
+        concerned = f"{destination}/".startswith(f"{disk.path}/") if destination else not any(d.trusted for d in hdds)
+        if not disk.trusted and (concerned or disk.role == "ssd"):
             return Look(f"the {disk.role.upper()} {disk.path} is not there, or another disk; {then}", end=Exit.FAILED)
     if by_rtorrent and not snapshot.rtorrent.reachable:
         return Look(f"rTorrent cannot be reached: {snapshot.rtorrent.error}; {then}", end=Exit.UNREACHABLE)
