@@ -1,6 +1,7 @@
 """What the hours (COPY_HOURS, RELOCATION_HOURS) and the day's budget allow now; an emergency overrides them."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ class Permits:
         self._board, self._disks = board, disks
         self._day = (0.0, 0.0)  # unix seconds: the beginning of today, and of tomorrow
         self._begun: set[str] = set()  # hashes whose copy was begun today
+        self._spent: Counter[bytes] = Counter()  # HDD root -> bytes of those
         self._budget = Amount(0.0, percent=False)
         self._emergency = False
         self.copying = self.relocating = Permit(given=True)
@@ -45,7 +47,11 @@ class Permits:
         self._budget = measures.amount(settings.hdd_daily_budget)
         if self._budget.number and not self._day[0] <= now < self._day[1]:
             self._day = schedules.midnight(zone, now), schedules.midnight(zone, now, days=1)
-            self._begun = self._board.begun_since(self._day[0])
+            self._begun, self._spent = set(), Counter()
+            for job_hash in self._board.begun_since(self._day[0]):
+                job = self._board.get(job_hash)
+                if job is not None:
+                    self.begin(job)
         before = self.opens, self._emergency and bool(self.opens)
         self._emergency = emergency
         self.opens = {
@@ -70,14 +76,17 @@ class Permits:
             return Permit(given=True)
         hdd = self._disks.hdd_of(job.destination)
         size = next((disk.size for place, disk in self._disks.measured() if place is hdd), 0)
-        spent = self._spent(job)
+        spent = self._spent[hdd.path] if hdd is not None else 0
         if not spent or spent + job.size <= self._budget.of(size):
             return Permit(given=True)
         return self._over("HDD_DAILY_BUDGET")
 
-    def begin(self, job_hash: str) -> None:
-        """A copy was begun."""
-        self._begun.add(job_hash)
+    def begin(self, job: Job) -> None:
+        """A copy is begun."""
+        hdd = self._disks.hdd_of(job.destination)
+        if hdd is not None and job.hash not in self._begun:
+            self._begun.add(job.hash)
+            self._spent[hdd.path] += job.size
 
     def waiting(self, ready: Iterable[Job]) -> int:
         """Given the jobs that can be copied, return how many the budget keeps until tomorrow."""
@@ -93,11 +102,6 @@ class Permits:
 
     def _over(self, name: str) -> Permit:
         return Permit(given=True, note=_OVERRIDDEN.format(name)) if self._emergency else Permit(given=False)
-
-    def _spent(self, job: Job) -> int:
-        hdd = self._disks.hdd_of(job.destination)
-        others = (self._board.get(job_hash) for job_hash in self._begun)
-        return sum(other.size for other in others if other is not None and self._disks.hdd_of(other.destination) is hdd)
 
     def _tell(self, now: float) -> None:
         for what, opens in self.opens.items():

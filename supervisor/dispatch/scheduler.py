@@ -137,7 +137,7 @@ class Scheduler:
                 continue
             note = self.permits.copying.note + permit.note
             self._board.put(job.to(State.COPYING, now), now, f"attempt {job.attempts + 1}{note}")
-            self.permits.begin(job.hash)
+            self.permits.begin(job)
             if ready.switched:
                 return self._prove(job, hdd, settings)
             return Copy(

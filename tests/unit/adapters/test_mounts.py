@@ -69,7 +69,10 @@ def test_a_disk_is_itself_under_another_device_number_and_another_disk_under_its
 
 
 @pytest.mark.real
-def test_a_subvolume_that_is_not_mounted_is_another_file_system(tmp_path, loops):
+@pytest.mark.parametrize("kernel", ["as it is", "one that tells the UUID of btrfs"])
+def test_a_subvolume_that_is_not_mounted_is_another_file_system(tmp_path, loops, monkeypatch, kernel):
+    if kernel != "as it is":
+        monkeypatch.setattr(mounts.syscalls, "filesystem_uuid", lambda _descriptor: bytes(15) + b"1")
     device = loops(image(tmp_path, "disk", "btrfs"))
     with mounted(device, tmp_path / "top") as top:
         run("btrfs", "subvolume", "create", os.path.join(os.fsdecode(top), "media"))
