@@ -131,6 +131,38 @@ PANELS = (
         queries=(Query("seedcache_torrents_waiting{@}", "{{instance}} {{reason}}"),),
         alerts=("SeedcacheHddLacksRoom",),
     ),
+    Panel(
+        id=14,
+        kind=Kind.LINES,
+        title="What disagrees",
+        text="What the last sweep of rTorrent, journal and disks left open. `seedcache reconcile` on the host "
+        "names each and says what to do.",
+        unit="short",
+        queries=(Query("seedcache_reconcile_findings{@}", "{{instance}} {{kind}}"),),
+    ),
+    Panel(
+        id=15,
+        kind=Kind.LINES,
+        title="Data that no torrent uses",
+        text="On the SSD (stray), and copies whose torrents were erased. `seedcache trash` puts it aside.",
+        unit="bytes",
+        queries=(Query("seedcache_reconcile_bytes{@}", "{{instance}} {{kind}}"),),
+    ),
+    Panel(
+        id=16,
+        kind=Kind.LINES,
+        title="Since the last sweep",
+        text="Time since rTorrent, journal and disks were compared; 0: not since the start. RECONCILE_INTERVAL says "
+        "how often they are; the log says why one failed.",
+        unit="s",
+        queries=(
+            Query(
+                "(time() - seedcache_last_reconcile_timestamp_seconds{@}) "
+                "* (seedcache_last_reconcile_timestamp_seconds{@} > bool 0)",
+                "{{instance}}",
+            ),
+        ),
+    ),
 )
 
 BOARD = Board("seedcache-space", "seedcache: Space and policy", "What leaves the SSD, and what stays.", PANELS)

@@ -26,6 +26,7 @@ from supervisor.dispatch.disks import Disks
 from supervisor.dispatch.dispatcher import Dispatcher, Message, Submission, WorkerLost
 from supervisor.dispatch.inquirer import Call, Inquirer
 from supervisor.dispatch.relief import Relief
+from supervisor.dispatch.sweeper import Sweeper
 from supervisor.dispatch.uploads import Uploads
 from supervisor.errors import ConfigurationError, Exit
 from supervisor.fleet import Fleet
@@ -124,6 +125,9 @@ class Arbiter:
             self._listen()
             self._inquirer.start()
             stack.callback(self._inquirer.leave)
+            sweeper = Sweeper(lambda: self._settings, self._post)
+            sweeper.start()
+            stack.callback(sweeper.leave)
             selector = stack.enter_context(selectors.DefaultSelector())
             for source in (self._bell, signals, notify):
                 selector.register(source, selectors.EVENT_READ)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from supervisor.adapters import files
@@ -10,6 +11,8 @@ from supervisor.adapters.resolving import all_resolved
 from supervisor.commands.display import clean, fit, size, span
 from supervisor.commands.reader import Reader, daemon
 from supervisor.dispatch import planning
+from supervisor.dispatch.inquirer import metainfo_path
+from supervisor.dispatch.kinship import Kinship
 from supervisor.dispatch.planning import Outset, Plan, Step, When, inside
 from supervisor.dispatch.uploads import Uploads
 from supervisor.errors import ConfigurationError
@@ -73,6 +76,7 @@ def look(settings: Settings, journal: Reader, torrents: list["Torrent"], now: fl
     known = all_resolved(torrents)
     uploads = Uploads(journal.uploads(), now)
     uploads.sample((each for each in known if each.complete and inside(each.directory, ssd)), now, rules.half_life)
+    ties = Kinship(ssd).look(known, partial(metainfo_path, settings.state_dir))
     outset = Outset(
         ssd,
         now,
@@ -84,6 +88,8 @@ def look(settings: Settings, journal: Reader, torrents: list["Torrent"], now: fl
         (),
         uploads.lately(),
         _untold(journal),
+        ties.links,
+        ties.unfreed,
     )
     plan = planning.plan(known, {job.hash: job for job in journal.living()}, outset)
     return Outlook(outset, plan, {torrent.hash: torrent.name for torrent in torrents})

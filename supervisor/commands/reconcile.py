@@ -7,8 +7,7 @@ from supervisor.adapters import files
 from supervisor.commands.display import clean, size
 from supervisor.commands.reader import Reader
 from supervisor.dispatch import sweeping
-from supervisor.dispatch.reconciling import Finding, Kind
-from supervisor.dispatch.sweeping import Report
+from supervisor.dispatch.reconciling import Finding, Kind, Report
 from supervisor.settings import Settings
 
 VERSION = 1

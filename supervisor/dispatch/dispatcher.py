@@ -22,6 +22,7 @@ from supervisor.dispatch.permits import Permits
 from supervisor.dispatch.relief import Relief
 from supervisor.dispatch.room import Room
 from supervisor.dispatch.scheduler import Ready, Scheduler
+from supervisor.dispatch.sweeper import Swept
 from supervisor.errors import NoRoom
 from supervisor.jobs import Job, Proof, State
 from supervisor.messages import (
@@ -65,7 +66,7 @@ class WorkerLost:
     reason: str
 
 
-Message = Submission | WorkerLost | Started | Progress | Done | Answer
+Message = Submission | WorkerLost | Started | Progress | Done | Answer | Swept
 Send = Callable[[str, Task], None]  # worker, task
 
 
@@ -76,7 +77,7 @@ class Dispatcher:
         self.settings = settings
         self.draining = False
         self.desk = Desk(board, crew, relief, metrics)
-        self._drifting = Drifting(board, crew, self.desk, relief)
+        self._drifting = Drifting(board, crew, self.desk, relief, metrics)
         self.room = Room(board, crew, relief.disks)
         self.scheduler = Scheduler(board, crew, relief, self.room, Permits(board, relief.disks), metrics)
         self._announcements = Announcements(board, crew, metrics)
@@ -151,6 +152,8 @@ class Dispatcher:
                 self._looked_up(message, now)
             case Surveyed():
                 self._surveyed(message, now)
+            case Swept(report, reason):
+                self._drifting.swept(report, reason)
             case Call(seconds, error):
                 self._board.then(partial(self._metrics.rtorrent_call, seconds, failed=bool(error)))
             case Started(worker, pid):
@@ -175,12 +178,7 @@ class Dispatcher:
         if samples := self._relief.uploads.unwritten(now):
             self._board.keep(samples)
             self._board.then(partial(self._relief.uploads.wrote, samples, now))
-        for job_hash in wanted:
-            known = self._board.get(job_hash)
-            if known is None or known.state in (State.RELOCATED, State.GONE):
-                job = decisions.submitted(known, job_hash, now)
-                self._board.put(job, now, "no hook told of it: found while space is low")
-                self._board.then(self._metrics.unannounced)
+        self._drifting.missed(wanted, now)
 
     def _orphaned(self, reason: str) -> Failed:
         return Failed(f"its worker process ended ({reason})", retry=True, counts=not self.draining)

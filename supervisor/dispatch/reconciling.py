@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,17 @@ class Finding:
     path: bytes = b""
     size: int = 0  # bytes it takes, where it is data
     mends: bool = False  # whether it is put right without asking
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a sweep found."""
+
+    at: float  # unix seconds
+    findings: tuple[Finding, ...] = ()
+    count: dict[str, int] = field(default_factory=dict)  # of all, by kind
+    size: dict[str, int] = field(default_factory=dict)  # bytes, by kind
+    notes: tuple[str, ...] = ()  # what could not be looked at, and what was not mended, with the reason
 
 
 def drift(

@@ -13,7 +13,7 @@ import pickle
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from supervisor.dispatch import reconciling, trash
 from supervisor.dispatch.destinations import root_of
 from supervisor.dispatch.inquirer import metainfo_path
 from supervisor.dispatch.planning import inside
-from supervisor.dispatch.reconciling import Finding, Kind
+from supervisor.dispatch.reconciling import Finding, Kind, Report
 from supervisor.errors import SeedcacheError, TransferError
 from supervisor.jobs import Job, Proof, State
 from supervisor.journal import Journal, place
@@ -39,17 +39,6 @@ MOST = 500  # findings of a kind that are kept, the largest
 _YOUNG = 3600.0  # seconds: data that was written since may be that of a torrent that is about to be added
 _GOES_ON = frozenset({State.SUBMITTED, State.COPYING, State.WAITING, State.FAILED})  # with its partial copy
 _BEFORE, _AFTER = b".seedcache-", b".partial"
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a sweep found."""
-
-    at: float  # unix seconds
-    findings: tuple[Finding, ...] = ()
-    count: dict[str, int] = field(default_factory=dict)  # of all, by kind
-    size: dict[str, int] = field(default_factory=dict)  # bytes, by kind
-    notes: tuple[str, ...] = ()  # what could not be looked at, and what was not mended, with the reason
 
 
 def places(settings: Settings, journal: Journal) -> tuple[Place, list[Place]]:
@@ -196,7 +185,8 @@ def mend(report: Report, settings: Settings, journal: Journal, now: float) -> Re
             trees.empty_trash(root, partial(trash.old, now=now, days=settings.trash_retention))
         except (OSError, SeedcacheError) as error:
             notes.append(str(error))
-    return replace(report, findings=tuple(left), notes=(*report.notes, *notes))
+    count = Counter(report.count) - Counter(each.kind.value for each in report.findings if each not in left)
+    return replace(report, findings=tuple(left), count=dict(count), notes=(*report.notes, *notes))
 
 
 def _mended(finding: Finding, state_dir: str, hdds: Iterable[Place]) -> bool:

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from supervisor import spool
 from supervisor.adapters import clock
+from supervisor.dispatch.reconciling import Kind
 from supervisor.jobs import Proof
 from supervisor.messages import Copied, Proven, Relocated
 from supervisor.observation.gauges import READINGS, ROLES
@@ -131,6 +132,22 @@ class Metrics:
             registry=registry,
         )
         _at_zero(self._last, {"step": STEPS[1:]})
+        self._found = Gauge(
+            "seedcache_reconcile_findings",
+            "What the last sweep of rTorrent, journal and disks found and left open; see docs/reconcile.md.",
+            ["kind"],
+            registry=registry,
+        )
+        self._found_bytes = Gauge(
+            "seedcache_reconcile_bytes", "Data that the last sweep found and left open.", ["kind"], registry=registry
+        )
+        for gauge, kinds in ((self._found, Kind), (self._found_bytes, (Kind.STRAY, Kind.COPY))):
+            _at_zero(gauge, {"kind": [kind.value for kind in kinds]})
+        self._swept = Gauge(
+            "seedcache_last_reconcile_timestamp_seconds",
+            "When the last sweep ended; 0: none since the start.",
+            registry=registry,
+        )
         registry.register(_Standing(snapshot))
         ProcessCollector(namespace="seedcache", registry=registry)
 
@@ -192,6 +209,14 @@ class Metrics:
         self._proof_failures.inc(proof)
         self._rollbacks.inc(rolled_back)
         self._foreign.inc(foreign)
+
+    def swept(self, at: float, count: Mapping[str, int], size: Mapping[str, int]) -> None:
+        """A sweep ended; given how many findings of each kind it left open, and how many bytes of data."""
+        for kind in Kind:
+            self._found.labels(kind.value).set(count.get(kind, 0))
+        for kind in (Kind.STRAY, Kind.COPY):
+            self._found_bytes.labels(kind.value).set(size.get(kind, 0))
+        self._swept.set(at)
 
     def attempt(self, step: str) -> None:
         """An attempt at a step was begun."""

@@ -32,7 +32,7 @@ ONLY_IN = {
     "ctypes": {"adapters.syscalls"},
     "multiprocessing": {"adapters.processes", "broker", "fleet"},
     "signal": {"adapters.processes", "arbiter", "broker", "commands.watching", "workers.loop"},
-    "subprocess": {"apart"},
+    "subprocess": {"apart", "dispatch.sweeper"},
     "rich": {"commands.screen", "commands.watching"},
     "shtab": {"commands.completion"},
 }
