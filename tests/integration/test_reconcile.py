@@ -146,3 +146,19 @@ def test_what_was_moved_or_labelled_by_others_is_listed(box):
     box.supervisor.wait_for(torrent.hash, State.CACHED)
     box.client.call("d.custom1.set", torrent.hash, "imported")
     assert [kind for kind, _ in reconcile(box)[0]] == ["relabelled"]
+
+
+def test_the_supervisor_sweeps_by_itself(box):
+    box.supervisor.stop()
+    box.supervisor.configure(reconcile_interval=1)
+    box.supervisor.start()
+    torrent = box.make("Show", {b"a.mkv": 100_000})
+    box.client.seed(torrent, box.ssd)  # its data is there: rTorrent tells nobody
+    box.supervisor.wait_for(torrent.hash, State.CACHED, 60)
+    forgotten = box.ssd / "Forgotten"
+    forgotten.mkdir()
+    (forgotten / "data").write_bytes(b"x" * 50_000)
+    old(forgotten)
+    until(lambda: box.supervisor.metric("seedcache_reconcile_findings", kind="stray") == 1, "it is told of", 60)
+    assert box.supervisor.metric("seedcache_reconcile_bytes", kind="stray") >= 50_000
+    assert forgotten.exists()

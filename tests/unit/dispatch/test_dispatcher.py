@@ -585,7 +585,7 @@ def test_one_whose_copy_was_not_read_back_is_not_relocated_though_it_was_planned
     office.answer("copier-1", replace(COPIED, proof=Proof.SOURCE))
     assert office.state(A) is State.CACHED
     planned = [(A, "space is low")]
-    monkeypatch.setattr(office.relief, "next", lambda *_: planned.pop() if planned else None)
+    monkeypatch.setattr(office.relief, "next", lambda *_, **__: planned.pop() if planned else None)
     office.handle()
     assert not planned
     assert "space" not in office.crew.tasks()
