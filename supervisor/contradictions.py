@@ -75,5 +75,5 @@ def _rules(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[st
             f"POLICY_MIN_SEED_TIME {values['policy_min_seed_time']!r} ({origins['policy_min_seed_time']}); "
             "write at least as much"
         )
-    if not measures.seconds(values.get("policy_half_life", "7 days")):
-        yield f"POLICY_HALF_LIFE ({origins['policy_half_life']}): must not be 0; write a length of time like 7 days"
+    if not measures.seconds(values.get("policy_half_life", "3 days")):
+        yield f"POLICY_HALF_LIFE ({origins['policy_half_life']}): must not be 0; write a length of time like 3 days"

@@ -115,7 +115,7 @@ class Settings:
         ("idle", "age"),
     )
     policy_half_life: str = _setting(
-        policy_forms.duration(), "After so long an upload counts half as much for `idle`.", "7 days"
+        policy_forms.duration(), "After so long an upload counts half as much for `idle`.", "3 days"
     )
     policy_keep_labels: tuple[str, ...] = _setting(policy_forms.texts(), "Labels whose torrents stay on the SSD.", ())
     policy_keep_trackers: tuple[str, ...] = _setting(

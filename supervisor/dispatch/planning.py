@@ -113,12 +113,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A torrent on the SSD, what can be done to it, or else why nothing can, and where its data lies."""
+    """A torrent on the SSD, what can be done to it, or else why nothing can, where its data lies, and its place."""
 
     candidate: Candidate
     action: Action | None
     reason: str
-    place: bytes
+    path: bytes
+    place: table.Place
 
 
 def plan(torrents: Sequence["Torrent"], jobs: Mapping[str, Job], outset: Outset) -> Plan:
@@ -137,14 +138,16 @@ def plan(torrents: Sequence["Torrent"], jobs: Mapping[str, Job], outset: Outset)
         ):
             kept.append((torrent.hash, reason))
             continue
-        member = _Member(_candidate(torrent, job, outset), action, reason, torrent.base)
+        candidate = _candidate(torrent, job, outset)
+        place = table.place(candidate, outset.rules, outset.now)
+        member = _Member(candidate, action, reason, torrent.base, place)
         if action is Action.FINISH:  # it uses nothing on the SSD any more
             begun.append(member)
         else:
             members[torrent.hash] = member
-    planned = [(_rank([member], When.BEGUN, 0, outset), [_finish(member)]) for member in begun]
-    for unit in units({torrent_hash: member.place for torrent_hash, member in members.items()}, outset.links):
-        of_unit = sorted((members[torrent_hash] for torrent_hash in unit), key=lambda member: _place(member, outset))
+    planned = [(_rank([member], When.BEGUN, 0), [_finish(member)]) for member in begun]
+    for unit in units({torrent_hash: member.path for torrent_hash, member in members.items()}, outset.links):
+        of_unit = sorted((members[torrent_hash] for torrent_hash in unit), key=lambda member: member.place)
         rank, steps, staying = _of_unit(of_unit, outset)
         planned += [(rank, steps)] if steps else []
         kept += staying
@@ -216,7 +219,7 @@ def _of_unit(unit: Sequence[_Member], outset: Outset) -> tuple[tuple[Any, ...], 
         for member in unit
         if unready and member not in unready
     ]
-    return _rank(unit, when, yields, outset), steps, waiting
+    return _rank(unit, when, yields), steps, waiting
 
 
 def _turn(unit: Sequence[Candidate], *, asked: bool, outset: Outset) -> tuple[When, str, float]:
@@ -253,13 +256,9 @@ def _finish(member: _Member) -> Step:
     )
 
 
-def _rank(unit: Sequence[_Member], when: When, yields: int, outset: Outset) -> tuple[Any, ...]:
+def _rank(unit: Sequence[_Member], when: When, yields: int) -> tuple[Any, ...]:
     """Return what units are sorted by: one leaves when the last of its members would."""
-    return when, yields, max(_place(member, outset) for member in unit)
-
-
-def _place(member: _Member, outset: Outset) -> table.Place:
-    return table.place(member.candidate, outset.rules, outset.now)
+    return when, yields, max(member.place for member in unit)
 
 
 def _named(member: _Member) -> str:

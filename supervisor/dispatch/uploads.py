@@ -13,6 +13,7 @@ from supervisor.jobs import Sample
 if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import Torrent
 
+CREDIT = 1.0  # times its size: what a torrent is taken to be worth as it finishes, before peers have come
 _WRITE_EVERY = 3600.0  # seconds. A crash loses no bytes: the next sample adds all since the last that was written
 _FORGET_AFTER = 86400.0  # seconds that a torrent was not on the SSD
 
@@ -20,13 +21,15 @@ _FORGET_AFTER = 86400.0  # seconds that a torrent was not on the SSD
 def sampled(before: Sample | None, torrent: "Torrent", now: float, half_life: float) -> Sample:
     """Given the last sample, the torrent, the time and the half-life (seconds), return the next.
 
-    One that is seen for the first time is taken to have uploaded evenly since it finished. A sum of all time that has
-    become less is a new one: the torrent was added again.
+    One that is seen for the first time is taken to have uploaded evenly since it finished, and gets what is left of its
+    credit: without one, what has just finished would be the first to leave, before peers have come.
+    A sum of all time that has become less is a new one: the torrent was added again.
     """
     if before is None:
         age = max(now - torrent.finished, 1.0) if torrent.finished else 1.0
-        rate = torrent.up_total / age
-        return Sample(torrent.up_total, rate * half_life / math.log(2) * (1 - 0.5 ** (age / half_life)), now)
+        left = 0.5 ** (age / half_life)
+        evenly = torrent.up_total / age * half_life / math.log(2) * (1 - left)
+        return Sample(torrent.up_total, evenly + CREDIT * torrent.size * left, now)
     more = torrent.up_total - before.total
     if more < 0:
         more = torrent.up_total

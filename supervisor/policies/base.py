@@ -37,7 +37,7 @@ class Rules:
     patience: float = 600.0
     leave_labels: tuple[str, ...] = ()
     max_stay: float = 0.0
-    half_life: float = 7 * DAY
+    half_life: float = 3 * DAY
 
 
 @dataclass(frozen=True, slots=True)
