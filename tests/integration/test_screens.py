@@ -52,9 +52,14 @@ def made(top, number, names=PLAIN_NAMES, **changes):
         Disk("hdd", "/mnt/hdd", 9 << 40, 1 << 42, True),
     )
     shot = snapshot(
-        at=now, disks=disks, workers=(*busy, Worker("space", "space", 1, True, now)), low_mark=1 << 37, high_mark=1 << 37,
-        relocations_planned=len(jobs), leaving=tuple(Leaving(job.hash, job.name, job.size) for job in jobs[:10]),
-    )  # fmt: skip
+        at=now,
+        disks=disks,
+        workers=(*busy, Worker("space", "space", 1, True, now)),
+        low_mark=1 << 37,
+        high_mark=1 << 37,
+        relocations_planned=len(jobs),
+        leaving=tuple(Leaving(job.hash, job.name, job.size) for job in jobs[:10]),
+    )
     live(top, replace(shot, **changes))
     return top
 

@@ -1,6 +1,7 @@
 """The commands that wait until what they asked for is done, on a real supervisor and a real rTorrent."""
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.support.needs import ROOT
 from tests.support.rtorrents import until
 from tests.support.seedbox import Seedbox, fill
 from tests.support.supervisors import COMMAND
+from tests.support.terminals import Terminal
 
 pytestmark = pytest.mark.real
 
@@ -121,3 +123,20 @@ def test_a_supervisor_that_stops_meanwhile_ends_the_waiting(box):
     said, _ = waiting.communicate(timeout=20)
     assert waiting.returncode == 1
     assert "seedcache has stopped meanwhile" in said
+
+
+def test_in_a_terminal_there_is_a_bar_and_leaving_it_leaves_the_terminal_clean(box):
+    torrent = box.seed("one", 24 << 20)
+    box.supervisor.wait_for(torrent.hash, State.CACHED)
+    box.supervisor.configure(copy_rate_limit=4)
+    box.supervisor.signal(signal.SIGHUP)
+    until(lambda: "reloaded" in box.supervisor.said(), "the settings were read again")
+    command = [COMMAND, "--config", str(box.supervisor.config), "verify", torrent.hash]
+    with Terminal(100, 20, "sh", "-c", 'trap : INT; "$@"; echo "code $?"; exec sleep 1000', "sh", *command) as window:
+        seen = window.wait(lambda screen: re.search(r"[━╸╺]+ +\d+ %  \d.* of 24.0 MiB .*proves the HDD copy", screen))
+        assert window.fact("cursor_flag") == "0"
+        assert seen.splitlines()[0].startswith("asked: verify")
+        window.press("C-c")
+        assert "seedcache goes on with it" in window.wait("code 130")
+        assert window.fact("cursor_flag") == "1"
+    until(lambda: box.supervisor.events(torrent.hash)[-1].action == "proven", "it is done all the same")
