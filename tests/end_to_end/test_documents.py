@@ -22,12 +22,14 @@ def test_every_command_that_a_document_shows_does_what_it_is_for(tmp_path):
     with Seedbox(tmp_path, NEW) as box:
         box.start(retry_delay=60)
         rc = box.supervisor.home / ".rtorrent.rc"
+        env = box.supervisor.home / ".env"
+        env.write_text(f"DOWNLOAD_PATH_SSD={box.ssd}\n")
         for number, (words, where) in enumerate(shown.items()):
             rc.write_text("")
-            torrent = box.seed(f"Show {number}", 300_000)
-            box.supervisor.wait_for(torrent.hash, State.CACHED)
-            filled = [word.replace("HASH", torrent.hash) for word in words]
+            torrent = torrent_for(box, words, number)
+            filled = [word.replace("HASH", torrent) for word in words]
             filled = [str(rc) if word.endswith(".rtorrent.rc") else word for word in filled]
+            filled = [str(env) if word.endswith(".env") else word for word in filled]
             done = run(box, filled)
             if (done.returncode and words not in MAY_FAIL) or done.returncode == 2 or "Traceback" in done.stderr:
                 failed.append(f"{where}: {' '.join(words)}: {done.returncode} {done.stderr}")
