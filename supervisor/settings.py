@@ -179,7 +179,7 @@ class Settings:
         86400.0,
     )
     trash_retention: float = _setting(
-        forms.number(0), "Days after which what `seedcache trash` put aside is removed for good.", 30.0
+        forms.number(0), "Days after which what was put into the trash is removed for good.", 30.0
     )
     notify_arr_enabled: bool = _setting(forms.switch(), "Tell Sonarr and Radarr of finished copies.", True)
     sonarr_url: str = _setting(_ARR, "Sonarr, with its URL base if it has one. Empty: there is none.", "")
