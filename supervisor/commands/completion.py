@@ -6,7 +6,8 @@ import shtab
 
 from supervisor.commands.arguments import parser
 
-_PLACES = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY}  # metavar -> what stands there
+# metavar -> what stands there
+_PLACES = {"FILE": shtab.FILE, "ENV_FILE": shtab.FILE, "PATH": shtab.FILE, "DIR": shtab.DIRECTORY}
 
 
 def script(shell: str) -> str:
