@@ -266,7 +266,7 @@ def test_an_hdd_copy_that_has_rotted_fails_its_verification_and_nothing_is_remov
     job = box.supervisor.wait_for(torrent.hash, State.FAILED)
     assert job.proof is Proof.NONE
     box.supervisor.ask(torrent.hash, "relocate")
-    until(lambda: box.supervisor.events(torrent.hash)[-1].action == "relocate", "it was asked for")
+    until(lambda: box.supervisor.events(torrent.hash)[-1].action == "refused", "it was asked for, and refused")
     assert box.supervisor.state_of(torrent.hash) is State.FAILED
     assert contents(box.path(box.ssd, torrent)) == expected
     assert box.seeds_from(box.ssd, torrent)
