@@ -62,13 +62,17 @@ class Board:
 
     def put(self, job: Job, now: float, text: str = "") -> None:
         """Stage the next state of a job, and the line of its story."""
+        self.note(job)
+        self.tell(job.hash, job.state, now, text or job.reason)
+
+    def note(self, job: Job) -> None:
+        """Stage the next state of a job without a line of its own."""
         before = self.get(job.hash)
         if job.hash not in self._jobs:
             self._before[job.hash] = None if before is None else before.state
         if job.state is State.SUBMITTED and (before is None or before.state is not State.SUBMITTED):
             self.then(lambda: self.on_submitted(job.hash))
         self._jobs[job.hash] = replace(job, name=printable(job.name), reason=printable(job.reason))
-        self.tell(job.hash, job.state, now, text or job.reason)
 
     def postpone(self, job: Job, due: float) -> None:
         """Stage that a waiting job waits longer (until unix seconds); that is no news."""

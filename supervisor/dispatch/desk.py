@@ -11,6 +11,9 @@ from supervisor.dispatch.relief import Relief
 from supervisor.jobs import ON_HDD, Job, Proof, State, Telling
 from supervisor.observation.metrics import Metrics
 
+# The reason of a job that rests on both disks, until what a person asked for has been done: it outlives a restart.
+_ASKED = {"relocate": "to be relocated, asked for by hand", "verify": "to be proven again, asked for by hand"}
+
 
 class Desk:
     """One entry at a time becomes changes of jobs. `stop` ends the work of the named worker."""
@@ -40,12 +43,28 @@ class Desk:
             self._cancel(job, now)
         elif event == "relocate" and job.state in (State.COPIED, State.CACHED):
             self._board.tell(subject, event, now, "asked for by hand")
+            self._board.note(replace(job, reason=_ASKED[event]))
             self._relief.demand(subject)
         elif event == "verify" and job.state in ON_HDD:
             self._board.tell(subject, event, now, "asked for by hand")
+            self._board.note(replace(job, reason=_ASKED[event]))
             self._relief.to_prove[subject] = None
         else:
             self._board.tell(subject, "refused", now, f"{event} was asked for by hand, but it is {job.state}")
+
+    def take_up(self, job: Job) -> None:
+        """After a restart: go on with what a person had asked for."""
+        if job.state in (State.COPIED, State.CACHED) and job.reason == _ASKED["relocate"]:
+            self._relief.demand(job.hash)
+        elif job.state in ON_HDD and job.reason == _ASKED["verify"]:
+            self._relief.to_prove[job.hash] = None
+
+    def refuse(self, job_hash: str, why: str, now: float) -> None:
+        """A torrent that a person wants off the SSD must stay."""
+        self._board.tell(job_hash, "refused", now, f"not relocated: {why}")
+        job = self._board.get(job_hash)
+        if job is not None and job.reason == _ASKED["relocate"]:
+            self._board.note(replace(job, reason=""))
 
     def _finished(self, job: Job | None, job_hash: str, now: float) -> None:
         submitted = decisions.submitted(job, job_hash, now)

@@ -90,6 +90,7 @@ class Dispatcher:
                 self._board.put(job.to(State.SUBMITTED, now), now, "taken up again after a restart")
             elif job.state is State.SUBMITTED:
                 self._board.on_submitted(job.hash)
+            self.desk.take_up(job)
         self._board.commit()
 
     def handle(self, messages: Iterable[Message], now: float, send: Send) -> list[str]:
@@ -174,7 +175,7 @@ class Dispatcher:
             answer.torrents, self._board.living, self._board.untold(), self.settings, now
         )
         for job_hash, reason in refused:
-            self._board.tell(job_hash, "refused", now, f"not relocated: {reason}")
+            self.desk.refuse(job_hash, reason, now)
         if samples := self._relief.uploads.unwritten(now):
             self._board.keep(samples)
             self._board.then(partial(self._relief.uploads.wrote, samples, now))

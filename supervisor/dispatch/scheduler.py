@@ -196,7 +196,7 @@ class Scheduler:
             if job is None or job.state not in (State.COPIED, State.CACHED) or not self._disks.serves(job.destination):
                 continue
             if job.proof is Proof.READ_BACK:  # it may have been submitted again since it was planned
-                relocating = job.to(State.RELOCATING, now, attempts=0)
+                relocating = job.to(State.RELOCATING, now, attempts=0, reason="")
                 self._board.put(relocating, now, f"{reason}{self.permits.relocating.note}")
                 return relocating
         return None

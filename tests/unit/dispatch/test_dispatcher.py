@@ -590,3 +590,24 @@ def test_one_whose_copy_was_not_read_back_is_not_relocated_though_it_was_planned
     assert not planned
     assert "space" not in office.crew.tasks()
     assert office.state(A) is State.CACHED
+
+
+def test_what_a_person_asked_for_outlives_a_restart(tmp_path):
+    office = Office(tmp_path)
+    office.hire("copier-1")
+    office.copied(A)
+    office.copied(B)
+    office.ask(A, "relocate")
+    office.crew.lose("copier-1")
+    office.ask(B, "verify")
+    again = Office(tmp_path)
+    assert again.questions.surveys == 1
+    assert [task.hash for _, task in again.hire("copier-1")] == [B]
+    again.answer("copier-1", Proven(0.1))
+    there = (seen(A, os.fsencode(office.ssd / A)), seen(B, os.fsencode(office.ssd / B)))
+    again.hire("space")
+    sent = again.handle(Surveyed(there))
+    assert [task.hash for _, task in sent] == [A]
+    third = Office(tmp_path)
+    assert third.questions.surveys == 0, "one is relocating, and the other was proven"
+    assert list(third.relief.to_prove) == []
