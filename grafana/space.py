@@ -163,6 +163,41 @@ PANELS = (
             ),
         ),
     ),
+    Panel(
+        id=17,
+        kind=Kind.LINES,
+        title="Downloads, and the room for them",
+        text="What running downloads and those that are held have still to write to the SSD. When it stays not 0 for "
+        "the held ones, nothing makes room: `seedcache status` says for each what it waits for.",
+        unit="bytes",
+        queries=(
+            Query("seedcache_downloads_to_come_bytes{@}", "{{instance}} running"),
+            Query("seedcache_held_bytes{@}", "{{instance}} held"),
+            Query('seedcache_disk_free_bytes{@, disk="ssd"}', "{{instance}} free"),
+        ),
+        alerts=("SeedcacheTorrentsHeld",),
+    ),
+    Panel(
+        id=18,
+        kind=Kind.LINES,
+        title="Torrents held",
+        text="Unfinished torrents that wait until they fit on the SSD. When it stays orange, `seedcache status` says "
+        "for each what it waits for.",
+        unit="short",
+        queries=(Query("seedcache_torrents_held{@}", "{{instance}}"),),
+        alerts=("SeedcacheTorrentsHeld",),
+    ),
+    Panel(
+        id=19,
+        kind=Kind.BARS,
+        title="Admissions",
+        text="Downloads held and released, by the hour, sent to the HDD, and revived after rTorrent had closed them "
+        "for low disk space. Many revived: ADMISSION_RESERVE is too small.",
+        unit="short",
+        queries=(
+            Query("sum by (change) (rate(seedcache_admissions_total{@}[$__rate_interval])) * 3600", "{{change}}"),
+        ),
+    ),
 )
 
 BOARD = Board("seedcache-space", "seedcache: Space and policy", "What leaves the SSD, and what stays.", PANELS)

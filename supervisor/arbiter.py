@@ -24,6 +24,7 @@ from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
 from supervisor.dispatch.disks import Disks
 from supervisor.dispatch.dispatcher import Dispatcher, Message, Submission, WorkerLost
+from supervisor.dispatch.doorman import Doorman
 from supervisor.dispatch.inquirer import Call, Inquirer
 from supervisor.dispatch.relief import Relief
 from supervisor.dispatch.sweeper import Sweeper
@@ -82,9 +83,10 @@ class Arbiter:
         )
         self._board, self._crew = Board(journal), Crew()
         self._relief = Relief(Disks(journal), self._inquirer, Uploads(journal.uploads(), clock.now()))
-        self._view = live.View(settings, self._board, self._crew, self._relief, self._inquirer)
+        doorman = self._doorman = Doorman(self._board, self._relief, self._inquirer)
+        self._view = live.View(settings, self._board, self._crew, self._relief, doorman, self._inquirer)
         self._metrics = Metrics(self._view.snapshot)
-        self._dispatcher = Dispatcher(settings, self._board, self._crew, self._relief, self._metrics)
+        self._dispatcher = Dispatcher(settings, self._board, self._crew, self._relief, doorman, self._metrics)
         self._board.on_submitted = self._inquirer.look_up
         self._board.on_write = lambda seconds, failed: self._metrics.journal_write(seconds, failed=failed)
         self._kept: list[Message] = []  # what the journal could not take yet
@@ -305,5 +307,6 @@ class Arbiter:
             self._inquirer.reach(settings.download_path_ssd, settings.scgi_url, settings.rpc_timeout)
             self._fleet.want(settings.max_concurrent_processes)
             self._relief.soon(anyway=True)
+            self._doorman.soon(clock.now())
             log.info("", extra={"action": "reloaded"})
         systemd.ready()

@@ -88,8 +88,7 @@ def _print(lines: "Iterable[str]") -> int:
 def _print_json(value: object) -> int:
     import json
 
-    json.dump(value, sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    print(json.dumps(value, indent=2))
     return 0
 
 
@@ -215,9 +214,14 @@ def _space_plan(options: "Namespace") -> int:
 
     settings = _settings(options)
     journal = Reader(settings.state_dir)
-    torrents = RTorrent(settings.scgi_url, settings.rpc_timeout).torrents()
-    seen = outlook.look(settings, journal, torrents, _now())
+    seen = outlook.look(settings, journal, RTorrent(settings.scgi_url, settings.rpc_timeout).torrents(), _now())
     return _print_json(outlook.as_dict(seen)) if options.json else _print(outlook.render(seen))
+
+
+def _space_release(options: "Namespace") -> int:
+    from supervisor.commands import holds
+
+    return _print(holds.release(_settings(options)))
 
 
 def _explain(options: "Namespace") -> int:
@@ -247,10 +251,7 @@ def _check(options: "Namespace") -> int:
         if not options.json:
             _print(check.render(finding))
             sys.stdout.flush()
-    if options.json:
-        _print_json(check.as_dict(findings))
-    else:
-        _print([check.summary(findings)])
+    _print_json(check.as_dict(findings)) if options.json else _print([check.summary(findings)])
     return check.exit_code(findings)
 
 

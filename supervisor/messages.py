@@ -106,6 +106,44 @@ class Notify:
         return f"Notify(token={self.token}, hash={self.hash}, service={self.service}, path={self.path!r})"
 
 
+# A custom key of a torrent in rTorrent, saved with its session: "TIME WHY" (unix seconds) while we hold it, OWN if a
+# person has started it all the same. It is in rTorrent, so that no loss of ours leaves a torrent stopped for ever.
+MARK = "seedcache_held"
+OWN = "own"
+
+
+class Move(StrEnum):
+    """What is done to an unfinished torrent so that the SSD does not fill up; the value names it in its story."""
+
+    HOLD = "held"  # stop it, with our mark
+    RELEASE = "released"  # start one that bears our mark
+    REVIVE = "revived"  # start one that rTorrent closed for low disk space
+    REDIRECT = "redirected"  # have it download to the HDD, before its first byte
+    DISOWN = "disowned"  # a person has started it: never hold it again
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One move."""
+
+    hash: str
+    move: Move
+    why: str
+    hdd: Place | None = None  # for REDIRECT
+    destination: bytes = b""  # for REDIRECT: as Copy
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Let unfinished torrents run, or not."""
+
+    token: int
+    orders: tuple[Order, ...]
+    scgi_url: str
+    rpc_timeout: float = 10.0  # seconds
+    hash: str = ""  # no one torrent's
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """What a messenger tells a person: one event of the journal, or that there were several."""
@@ -143,7 +181,7 @@ class Quit:
     """Finish what is in hand at the next safe point and leave."""
 
 
-Task = Copy | Prove | Relocate | Notify | Announce
+Task = Copy | Prove | Relocate | Notify | Announce | Admit
 
 # -- reports: worker to dispatcher ----------------------------------------------------------------------------------
 
@@ -182,6 +220,14 @@ class Notified:
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """The orders that were carried out; the others are decided anew, from what rTorrent says then."""
+
+    done: tuple[Order, ...]
+    failed: tuple[str, ...]  # reasons
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The task was not done; nothing was lost."""
 
@@ -196,7 +242,7 @@ class Failed:
     lacking: int | None = None  # bytes that must be free besides on the HDD; 0: some; None: it is not about space
 
 
-Result = Copied | Proven | Relocated | Notified | Failed
+Result = Copied | Proven | Relocated | Notified | Admitted | Failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,20 @@ class Settings:
         policy_forms.duration(), "Torrents leave so long after they finished, low space or not. 0: they need not.", "0"
     )
     space_check_interval: float = _setting(forms.number(1), "Seconds between two looks at the free space.", 30.0)
+    admission: bool = _setting(
+        forms.switch(), "Hold torrents that are being downloaded and do not fit on the SSD until they do.", True
+    )
+    admission_reserve: float = _setting(
+        forms.number(0),
+        "What downloads leave free on the SSD, in GiB, but never more than a tenth of it. More than rTorrent's own "
+        "limit (`close_low_diskspace`), and what comes within a second.",
+        2.0,
+    )
+    oversized: str = _setting(
+        forms.one_of("hdd", "hold"),
+        "A torrent larger than the SSD is downloaded to its place on the HDD, or held.",
+        "hdd",
+    )
     copy_retry_attempts: int = _setting(
         forms.whole(1), "Attempts at a step before its torrent is given up as failed.", 3
     )
@@ -263,6 +277,11 @@ class Settings:
             max_stay=measures.seconds(self.policy_max_stay),
             half_life=measures.seconds(self.policy_half_life),
         )
+
+    @property
+    def admission_reserve_bytes(self) -> int:
+        """The reserve in bytes."""
+        return int(self.admission_reserve * GIB)
 
     def explain(self) -> list[Setting]:
         """Return every setting with its value, secrets hidden, and the source of the value."""

@@ -123,6 +123,10 @@ def parser() -> argparse.ArgumentParser:
         space, "run", "space_run", "look at the space now, and relocate if it is low", "space run\nspace run --no-wait"
     )
     wait(made)
+    command(
+        space, "release", "space_release", "start all downloads that are held for want of room, whatever comes of it",
+        "space release",
+    )  # fmt: skip
 
     made = command(
         commands, "explain", "explain", "say where a torrent stands, why, and what comes next", "explain 0123abcd"

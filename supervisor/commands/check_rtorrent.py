@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from supervisor import spool
 from supervisor.adapters import files
 from supervisor.adapters.scgi import socket_path
-from supervisor.commands import hook
+from supervisor.commands import holds, hook
 from supervisor.commands.check_host import file_system
 from supervisor.commands.display import size
 from supervisor.commands.findings import Finding, Level, error, ok, warning
@@ -56,6 +56,7 @@ def rtorrent(settings: Settings, now: float, user: User) -> Iterator[Finding]:
         yield from _hook(client, settings)
         yield _predecessor(client)
         yield low_disk(client, settings)
+        yield _held(client)
     except RTorrentUnreachable as problem:
         yield Finding(Level.ERROR, "rTorrent", str(problem), "see SCGI_URL; until then jobs wait", unreachable=True)
 
@@ -69,6 +70,17 @@ def _version(version: str, library: str) -> Finding:
     return warning(
         "rTorrent", f"{version} answers", "seedcache was tried with 0.9.8 and 0.16: watch the first switches"
     )
+
+
+def _held(client: "RTorrent") -> Finding:
+    """Look for downloads that were stopped for want of room: without a supervisor they would stay so."""
+    found = holds.held(client)
+    if not found:
+        return ok("held downloads", "none")
+    return warning(
+        "held downloads", f"{len(found)} for want of room, such as {found[0].name}: {found[0].why}",
+        "the running supervisor starts them when they fit, see seedcache status; all at once: seedcache space release",
+    )  # fmt: skip
 
 
 def _clock(client: "RTorrent", now: float) -> Finding:

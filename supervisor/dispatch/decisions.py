@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from supervisor.dispatch.planning import inside
 from supervisor.errors import Refused
 from supervisor.jobs import Job, Notice, Proof, State, Telling
-from supervisor.messages import Copied, Failed
+from supervisor.messages import Copied, Copy, Failed, Prove, Relocate, Task
 
 if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import Torrent
@@ -204,3 +204,15 @@ def located(
         attempts=0 if job.reason == _DENIED else job.attempts,
         reason="" if job.reason == _DENIED else job.reason,
     )
+
+
+def concerns(task: Task, job: Job) -> bool:
+    """Say whether what came of a task is still of interest: it was not cancelled or submitted again meanwhile."""
+    match task:
+        case Copy():
+            return job.state is State.COPYING
+        case Prove():
+            return job.state is State.COPYING or job.proof is not Proof.NONE
+        case Relocate():
+            return job.state is State.RELOCATING
+    return True

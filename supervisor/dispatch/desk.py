@@ -7,6 +7,7 @@ from supervisor import spool
 from supervisor.dispatch import decisions
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
+from supervisor.dispatch.doorman import Doorman
 from supervisor.dispatch.relief import Relief
 from supervisor.jobs import ON_HDD, Job, Proof, State, Telling
 from supervisor.observation.metrics import Metrics
@@ -18,8 +19,9 @@ _ASKED = {"relocate": "to be relocated, asked for by hand", "verify": "to be pro
 class Desk:
     """One entry at a time becomes changes of jobs. `stop` ends the work of the named worker."""
 
-    def __init__(self, board: Board, crew: Crew, relief: Relief, metrics: Metrics) -> None:
+    def __init__(self, board: Board, crew: Crew, relief: Relief, doorman: Doorman, metrics: Metrics) -> None:
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
+        self._doorman = doorman
         self.to_stop: list[str] = []  # workers whose torrent was cancelled
 
     def take(self, subject: str, event: str, now: float) -> None:
@@ -32,6 +34,7 @@ class Desk:
             self._finished(job, subject, now)
         elif event == "inserted":
             self._board.tell(subject, event, now, "added to rTorrent")
+            self._doorman.soon(now)
             self._board.then(partial(self._metrics.submission, event, joined=False))
         elif job is None:
             self._board.tell(subject, "refused", now, f"{event} was asked for by hand, but it was never submitted")
@@ -98,6 +101,7 @@ class Desk:
                     self._cancel(job, now)
         elif event == "space":
             self._relief.soon(anyway=True)
+            self._doorman.soon(now)
         elif event == "trust":
             self._relief.disks.trust()
             self._relief.soon(anyway=True)

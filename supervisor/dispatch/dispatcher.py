@@ -16,16 +16,18 @@ from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import NOTIFIER, Crew, role_of
 from supervisor.dispatch.decisions import Limits
 from supervisor.dispatch.desk import Desk
+from supervisor.dispatch.doorman import Doorman
 from supervisor.dispatch.drifting import Drifting
-from supervisor.dispatch.inquirer import Answer, Call, Located, Surveyed, Unlisted, Unusable
+from supervisor.dispatch.inquirer import Answer, Call, Downloading, Located, Surveyed, Unlisted, Unusable
 from supervisor.dispatch.permits import Permits
 from supervisor.dispatch.relief import Relief
 from supervisor.dispatch.room import Room
 from supervisor.dispatch.scheduler import Ready, Scheduler
 from supervisor.dispatch.sweeper import Swept
 from supervisor.errors import NoRoom
-from supervisor.jobs import Job, Proof, State
+from supervisor.jobs import Job, State
 from supervisor.messages import (
+    Admit,
     Announce,
     Copied,
     Copy,
@@ -73,14 +75,18 @@ Send = Callable[[str, Task], None]  # worker, task
 class Dispatcher:
     """Decides what happens next."""
 
-    def __init__(self, settings: Settings, board: Board, crew: Crew, relief: Relief, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, board: Board, crew: Crew, relief: Relief, doorman: Doorman, metrics: Metrics
+    ) -> None:
         self.settings = settings
         self.draining = False
-        self.desk = Desk(board, crew, relief, metrics)
+        self.desk = Desk(board, crew, relief, doorman, metrics)
         self._drifting = Drifting(board, crew, self.desk, relief, metrics)
         self.room = Room(board, crew, relief.disks)
-        self.scheduler = Scheduler(board, crew, relief, self.room, Permits(board, relief.disks), metrics)
+        permits = Permits(board, relief.disks)
+        self.scheduler = Scheduler(board, crew, relief, doorman, self.room, permits, metrics)
         self._announcements = Announcements(board, crew, metrics)
+        self._doorman = doorman
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
 
     def recover(self, now: float) -> None:
@@ -111,7 +117,10 @@ class Dispatcher:
                 for job in self.room.returned(self.settings):
                     self._board.put(decisions.resumed(job, now), now, "there may be room for it again")
             self._drifting.look(now)
+            if now >= self._doorman.next_look:
+                self._doorman.look(now)
             if not self.draining:
+                self._doorman.decide(now, self.settings, self.room)
                 self.scheduler.schedule(now, self.settings)
                 self._announcements.schedule(now, self.settings, self.scheduler.tokens)
             self._board.commit()
@@ -133,7 +142,7 @@ class Dispatcher:
     @property
     def next_due(self) -> float:
         """When there is something to do without a message (unix seconds)."""
-        due = min(self._relief.next_look, self._board.next_job_due(), self._drifting.next_due)
+        due = min(self._relief.next_look, self._doorman.next_look, self._board.next_job_due(), self._drifting.next_due)
         due = min(due, self.scheduler.permits.next_change)
         # While the notifier has one in hand, or there is none, its next word is what to wait for.
         if any(self._crew.idle(NOTIFIER)):
@@ -155,6 +164,8 @@ class Dispatcher:
                 self._surveyed(message, now)
             case Swept(report, reason):
                 self._drifting.swept(report, reason)
+            case Downloading():
+                self._doorman.found(message, now, self.settings)
             case Call(seconds, error):
                 self._board.then(partial(self._metrics.rtorrent_call, seconds, failed=bool(error)))
             case Started(worker, pid):
@@ -224,8 +235,11 @@ class Dispatcher:
         if isinstance(task, Announce):
             self._announcements.done(task, result if isinstance(result, Failed) else None, self._limits, now)
             return
+        if isinstance(task, Admit):
+            self._doorman.done(result, now, self._metrics)
+            return
         job = self._board.get(task.hash) if task is not None else None
-        if task is None or job is None or not _concerns(task, job):
+        if task is None or job is None or not decisions.concerns(task, job):
             return
         match task, result:
             case Notify(), Notified() | Failed():
@@ -245,6 +259,7 @@ class Dispatcher:
                 self._board.put(relocated, now, f"{outage}{result.bytes_removed} bytes freed on the SSD{stay}")
                 self._board.then(partial(self._metrics.relocated, result))
                 self._relief.soon(anyway=True)
+                self._doorman.soon(now)
             case Copy(), Failed():
                 self._fail(job, "copy", result, now)
             case Prove(), Failed():
@@ -295,25 +310,5 @@ class Dispatcher:
         if failure.proof:
             self._board.tell(job.hash, "proof-failed", now, failure.reason)
         self._board.put(next_job, now)
-        self._board.then(
-            partial(
-                self._metrics.failed,
-                step,
-                final=next_job.state is State.FAILED,
-                proof=failure.proof,
-                rolled_back=failure.rolled_back,
-                foreign=failure.foreign,
-            )
-        )
-
-
-def _concerns(task: Task, job: Job) -> bool:
-    """Say whether what came of a task is still of interest: it was not cancelled or submitted again meanwhile."""
-    match task:
-        case Copy():
-            return job.state is State.COPYING
-        case Prove():
-            return job.state is State.COPYING or job.proof is not Proof.NONE
-        case Relocate():
-            return job.state is State.RELOCATING
-    return True
+        kind = {"proof": failure.proof, "rolled_back": failure.rolled_back, "foreign": failure.foreign}
+        self._board.then(partial(self._metrics.failed, step, final=next_job.state is State.FAILED, **kind))

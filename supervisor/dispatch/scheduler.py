@@ -10,6 +10,7 @@ from supervisor.adapters import files
 from supervisor.dispatch import decisions
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import COPIER, NOTIFIER, SPACE, Crew
+from supervisor.dispatch.doorman import Doorman
 from supervisor.dispatch.inquirer import metainfo_path
 from supervisor.dispatch.permits import BUDGET, COPY, RELOCATION, Permit, Permits
 from supervisor.dispatch.planning import inside
@@ -35,10 +36,11 @@ class Scheduler:
     """Stages one task for every idle worker that has something to do."""
 
     def __init__(
-        self, board: Board, crew: Crew, relief: Relief, room: Room, permits: Permits, metrics: Metrics
+        self, board: Board, crew: Crew, relief: Relief, doorman: Doorman, room: Room, permits: Permits, metrics: Metrics
     ) -> None:
         self.ready: dict[str, Ready] = {}  # hashes that rTorrent has confirmed and that wait for a copy worker
         self._board, self._crew, self._relief, self._metrics = board, crew, relief, metrics
+        self._doorman = doorman
         self._disks, self._room, self.permits = relief.disks, room, permits
         self.tokens = itertools.count(1)  # of all tasks: never the same twice
         self._busy_hdds: frozenset[bytes] = frozenset()  # those that keep a free copy worker waiting
@@ -69,6 +71,7 @@ class Scheduler:
                 self._board.postpone(job, now + decisions.delay(decisions.limits_of(settings), short[job.hash]))
             else:
                 self._board.put(decisions.resumed(job, now), now, "tried again")
+        self._admissions(now, settings)
         if self._disks.usable:
             self._copies(now, settings)
             self._relocations(now, settings)
@@ -165,6 +168,13 @@ class Scheduler:
     def _prove(self, job: Job, hdd: Place, settings: Settings) -> Prove:
         path = metainfo_path(settings.state_dir, job.hash)
         return Prove(next(self.tokens), job.hash, path, job.destination, hdd, *_pace(settings))
+
+    def _admissions(self, now: float, settings: Settings) -> None:
+        for worker in list(self._crew.idle(SPACE)):
+            task = self._doorman.task(next(self.tokens), settings)
+            if task is None:
+                return
+            self._crew.assign(worker, task, now)
 
     def _relocations(self, now: float, settings: Settings) -> None:
         for worker in list(self._crew.idle(SPACE)):

@@ -153,6 +153,16 @@ READINGS = (
         lambda s: {verdict: s.verdicts.get(verdict, 0) for verdict in (*map(str, Action), "kept")},
     ),
     _one("relocations_planned", "Torrents that are to leave the SSD now.", lambda s: s.relocations_planned),
+    _one("torrents_held", "Unfinished torrents that are held until they fit on the SSD.", lambda s: len(s.held)),
+    _one(
+        "held_since_timestamp_seconds",
+        "Since when the one that is held the longest is; 0: none is.",
+        lambda s: min((held.since for held in s.held if held.since), default=0.0),
+    ),
+    _one(
+        "held_bytes", "Bytes that the held ones may still write to the SSD.", lambda s: sum(h.to_come for h in s.held)
+    ),
+    _one("downloads_to_come_bytes", "Bytes that running downloads may still write to the SSD.", lambda s: s.to_come),
     _one(
         "at_risk_bytes",
         "Finished data that is on the SSD only, as far as the journal knows.",

@@ -9,6 +9,7 @@ from supervisor import spool
 from supervisor.adapters import clock, durable, processes
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
+from supervisor.dispatch.doorman import Doorman
 from supervisor.dispatch.inquirer import Inquirer
 from supervisor.dispatch.relief import Relief
 from supervisor.jobs import Job, Proof, State, Telling
@@ -32,7 +33,9 @@ def place(state_dir: str) -> str:
 class View:
     """Snapshots, from any thread: what it reads is replaced or copied in one step by the parent's loop."""
 
-    def __init__(self, settings: Settings, board: Board, crew: Crew, relief: Relief, inquirer: Inquirer) -> None:
+    def __init__(
+        self, settings: Settings, board: Board, crew: Crew, relief: Relief, doorman: Doorman, inquirer: Inquirer
+    ) -> None:
         self.settings = settings
         self.journal_error = ""
         self.draining = False
@@ -40,6 +43,7 @@ class View:
         self.waiting_for: dict[str, int] = {}
         self.opens: dict[str, float] = {}
         self._board, self._crew, self._relief, self._inquirer = board, crew, relief, inquirer
+        self._doorman = doorman
         self._started = processes.start_time(os.getpid()) or 0.0
         self._version = importlib.metadata.version("seedcache")
         self._rtorrent = RTorrent(reachable=False, since=clock.now())
@@ -140,6 +144,8 @@ class View:
                 Leaving(step.hash, step.name, step.candidate.size) for step in self._relief.upcoming(_LEAVING)
             ),
             relocations_planned=self._relief.planned,
+            held=self._doorman.held,
+            to_come=self._doorman.to_come,
             verdicts=self._relief.verdicts,
             read_back=self.settings.verification_enabled,
             late_proof=self.settings.proof == "before-removal",

@@ -21,7 +21,7 @@ from supervisor import spool
 from supervisor.adapters import clock
 from supervisor.dispatch.reconciling import Kind
 from supervisor.jobs import Proof
-from supervisor.messages import Copied, Proven, Relocated
+from supervisor.messages import Copied, Move, Proven, Relocated
 from supervisor.observation.gauges import READINGS, ROLES
 from supervisor.observation.snapshot import Disk, RTorrent, Snapshot, Worker
 
@@ -100,6 +100,8 @@ class Metrics:
         self._foreign = counter(
             "foreign_targets", "Copies that were given up: somebody else's file stands where they should, and stays."
         )
+        moves = [move.value for move in Move]
+        self._admissions = counter("admissions", "Changes to downloads so that the SSD does not fill up.", change=moves)
         self._removed_bytes = counter("removed_bytes", "Allocated bytes removed from the SSD.")
         self._notifications = counter(
             "notifications",
@@ -198,6 +200,10 @@ class Metrics:
         if result.outage_seconds is not None:
             self._outage.observe(result.outage_seconds)
         self._last.labels("relocate").set(clock.now())
+
+    def admitted(self, change: str) -> None:
+        """An unfinished torrent was held, released, redirected, revived or disowned."""
+        self._admissions.labels(change).inc()
 
     def failed(
         self, step: str, *, final: bool, proof: bool = False, rolled_back: bool = False, foreign: bool = False

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar, get_origin
 
 _LARGEST = 2**63
-_T = TypeVar("_T", "Worker", "Disk", "Leaving", "RTorrent", "Snapshot")
+_T = TypeVar("_T", "Worker", "Disk", "Held", "Leaving", "RTorrent", "Snapshot")
 
 WAITS = ("room", "copy-hours", "relocation-hours", "daily-budget")  # what a torrent may have to wait for
 
@@ -63,6 +63,18 @@ class RTorrent:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """One torrent that is not started because it does not fit on the SSD."""
+
+    hash: str
+    name: str
+    size: int  # bytes
+    to_come: int  # bytes that it may still write to the SSD
+    since: float  # unix seconds; 0: not stopped by us yet, or rTorrent closed it
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything, at one moment."""
 
@@ -98,6 +110,8 @@ class Snapshot:
     relieving: bool = False  # torrents leave the SSD, or rTorrent is being asked which can
     relocations_planned: int = 0
     leaving: tuple[Leaving, ...] = ()  # the next of them
+    held: tuple[Held, ...] = ()  # the oldest first
+    to_come: int = 0  # bytes that running downloads may still write to the SSD
     verdicts: dict[str, int] = field(default_factory=dict)  # of the last plan: an Action or "kept" -> how many torrents
     read_back: bool = True  # VERIFICATION_ENABLED
     late_proof: bool = False  # PROOF is before-removal
@@ -120,6 +134,7 @@ def from_json(data: bytes) -> Snapshot:
         raise ValueError("it is nested too deeply") from None
     values["workers"] = tuple(_checked(Worker(**each)) for each in values.get("workers", ()))
     values["disks"] = tuple(_checked(Disk(**each)) for each in values.get("disks", ()))
+    values["held"] = tuple(_checked(Held(**each)) for each in values.get("held", ()))
     values["leaving"] = tuple(_checked(Leaving(**each)) for each in values.get("leaving", ()))
     values["rtorrent"] = _checked(RTorrent(**values.get("rtorrent", {})))
     return _checked(Snapshot(**values))

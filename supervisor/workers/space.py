@@ -2,13 +2,15 @@
 
 import os
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from supervisor.adapters import files, locks
 from supervisor.adapters.rtorrent import RTorrent
-from supervisor.errors import Stopped
-from supervisor.messages import Phase, Relocate, Relocated, Result, Task
-from supervisor.transfer import metainfo, removing, sharing, switching
+from supervisor.errors import Stopped, TorrentGone, TransferError
+from supervisor.messages import Admit, Admitted, Move, Order, Phase, Relocate, Relocated, Result, Task
+from supervisor.transfer import holding, metainfo, removing, sharing, switching
 
 if TYPE_CHECKING:
     from supervisor.workers.loop import Work, Worker
@@ -19,10 +21,13 @@ def work_under(lock_dir: str) -> "Work":
     lock = os.path.join(lock_dir, "space.lock")
 
     def work(task: Task, worker: "Worker") -> Result:
-        if not isinstance(task, Relocate):
-            raise TypeError(task)
         with locks.hold(lock):
-            return _relocate(task, worker)
+            match task:
+                case Relocate():
+                    return _relocate(task, worker)
+                case Admit():
+                    return _admit(task, worker)
+        raise TypeError(task)
 
     return work
 
@@ -52,3 +57,35 @@ def _relocate(task: Relocate, worker: "Worker") -> Relocated:
     switched = switching.switch(rtorrent, task.hash, source, task.destination, listed, pause)
     removed = removing.remove(task, confirm, others, worker.report)
     return Relocated(switched.outage_seconds, removed.freed, removed.spared)
+
+
+def _admit(task: Admit, worker: "Worker") -> Admitted:
+    rtorrent = RTorrent(task.scgi_url, task.rpc_timeout)
+    done: list[Order] = []
+    failed: list[str] = []
+
+    def pause(seconds: float) -> None:
+        if worker.stopping():
+            raise Stopped
+        time.sleep(seconds)
+
+    def attempt(orders: Sequence[Order], act: Callable[[], list[Order]]) -> None:
+        reason = "it is being checked, or is not as it was; looked at again"
+        try:
+            carried_out = act()
+        except TorrentGone:
+            carried_out = []
+        except TransferError as error:
+            carried_out, reason = [], str(error)
+        done.extend(carried_out)
+        failed.extend(f"{order.move} {order.hash}: {reason}" for order in orders if order not in carried_out)
+
+    holds = [order for order in task.orders if order.move is Move.HOLD]
+    if holds:  # first: the SSD is filling up
+        attempt(holds, partial(holding.hold, rtorrent, holds))
+    for order in task.orders:
+        if worker.stopping():
+            break
+        if order.move is not Move.HOLD:
+            attempt([order], partial(holding.carry_out, rtorrent, order, pause))
+    return Admitted(tuple(done), tuple(failed))

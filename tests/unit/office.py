@@ -11,6 +11,7 @@ from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
 from supervisor.dispatch.disks import Disks
 from supervisor.dispatch.dispatcher import Dispatcher, Message, Submission
+from supervisor.dispatch.doorman import Doorman
 from supervisor.dispatch.inquirer import Located, Surveyed
 from supervisor.dispatch.relief import Relief
 from supervisor.dispatch.uploads import Uploads
@@ -42,12 +43,17 @@ class Questions:
 
     asked: list[str] = field(default_factory=list)
     surveys: int = 0
+    rounds: int = 0
 
     def look_up(self, job_hash: str) -> None:
         self.asked.append(job_hash)
 
     def survey(self) -> None:
         self.surveys += 1
+
+    def downloads(self) -> int:
+        self.rounds += 1
+        return self.rounds
 
 
 class Office:
@@ -73,7 +79,8 @@ class Office:
         self.metrics = Metrics(
             lambda: Snapshot(0, 0, 0, "", True, False, "", (), (), RTorrent(reachable=True, since=0.0))
         )
-        self.dispatcher = Dispatcher(self.settings, self.board, self.crew, self.relief, self.metrics)
+        self.doorman = Doorman(self.board, self.relief, self.questions)  # type: ignore[arg-type]  # the one it asks
+        self.dispatcher = Dispatcher(self.settings, self.board, self.crew, self.relief, self.doorman, self.metrics)
         self.board.on_submitted = self.questions.look_up
         self.now = 1000.0
         self.room = self.dispatcher.room

@@ -394,7 +394,7 @@ def parsers(top):
 
 def test_every_command_has_help_with_an_example_that_parses():
     found = list(parsers(arguments.parser()))
-    assert len(found) == 26
+    assert len(found) == 27
     for made in found:
         examples = re.findall(r"^(?:example:|  )? ?seedcache (.*)", made.epilog, re.MULTILINE)
         assert examples

@@ -13,6 +13,7 @@ import pytest
 
 from supervisor import logs, spool
 from supervisor.jobs import State
+from supervisor.messages import Move
 from tests.support.needs import ROOT
 from tests.unit.test_structure import TREES
 
@@ -146,7 +147,7 @@ def logged():
 
 def actions():
     """Return every action that there can be."""
-    found = {"library"} | set(State) | {*spool.EVENTS, *spool.COMMANDS}
+    found = {"library"} | set(State) | set(Move) | {*spool.EVENTS, *spool.COMMANDS}
     found |= {action.value for _, action in logged() if isinstance(action, ast.Constant)}
     for _, node, call in calls():
         if call.attr == "tell" and isinstance(node.args[1], ast.Constant):
