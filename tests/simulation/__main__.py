@@ -16,7 +16,10 @@ def rows() -> list[str]:
     lines = ["| `order` | Upload served from the SSD | Moved | Relocations | Times full |", "|---|---|---|---|---|"]
     for name, rules, foresight in cases:
         found = [simulate(lives(COUNT, seed), rules, foresight) for seed in SEEDS]
-        mean = [sum(values) / len(found) for values in zip(*((o.served, o.moved, o.relocations) for o in found))]
+        mean = [
+            sum(values) / len(found)
+            for values in zip(*((o.served, o.moved, o.relocations) for o in found), strict=True)
+        ]
         full = sum(outcome.full for outcome in found)
         lines.append(f"| {name} | {mean[0]:.1%} | {mean[1] / GIB / 1024:.1f} TiB | {mean[2]:.0f} | {full} |")
     return lines

@@ -1,9 +1,9 @@
 """A seedbox of numbers: a thousand torrents over ninety days on a small SSD, emptied by the real plan.
 
-What is assumed, and drawn from one seed: torrents arrive at random, most of a few GiB and some of a hundred. Three in five
-are wanted for days, one in four for weeks, one in ten for ever in bursts, and some not at all. One in ten is a cross-seed
-of one that is there: another torrent of the same files. Upload does not depend on where a torrent lies; what is counted
-is how much of it the SSD serves.
+What is assumed, and drawn from one seed: torrents arrive at random, most of a few GiB and some of a hundred. Three in
+five are wanted for days, one in four for weeks, one in ten for ever in bursts, and some not at all. One in ten is a
+cross-seed of one that is there: another torrent of the same files. Upload does not depend on where a torrent lies; what
+is counted is how much of it the SSD serves.
 """
 
 import math
