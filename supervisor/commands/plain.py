@@ -136,6 +136,7 @@ def _lists(view: View) -> Iterator[str]:
         yield from _title("Leaving the SSD", snapshot.relocations_planned, "next")
         for torrent in snapshot.leaving[:_SHOWN]:
             yield f"  {torrent.hash[:8]} {fit(clean(torrent.name), 54)} {size(torrent.size)}"
+    yield from _held(view)
     if any(view.telling.values()):
         yield ""
         yield f"Notices: {view.telling['pending']} pending, {view.telling['failed']} refused"
@@ -150,6 +151,15 @@ def _lists(view: View) -> Iterator[str]:
         for event in view.events[:_EVENTS]:
             about = view.names.get(event.hash) or event.text
             yield f"  {fit(span(now - event.at) + ' ago', 14)} {event.hash[:8]} {fit(event.action, 12)} {about}"
+
+
+def _held(view: View) -> Iterator[str]:
+    snapshot = view.daemon.snapshot
+    if snapshot is not None and view.daemon.running and snapshot.held:
+        yield from _title("Held, for want of room", len(snapshot.held), "oldest")
+        for held in snapshot.held[:_SHOWN]:
+            yield f"  {held.hash[:8]} {fit(clean(held.name), 50)} {size(held.to_come)} to come"
+            yield from wrapped(held.why, " " * 11)
 
 
 def _title(name: str, count: int, which: str) -> Iterator[str]:

@@ -195,6 +195,12 @@ class _Page:
             yield from self._title("Leaving the SSD", snapshot.relocations_planned, "next")
             for torrent in snapshot.leaving[: self._rows]:
                 yield self._row(torrent.hash, torrent.name, size(torrent.size))
+        if snapshot is not None and self._running:
+            yield from self._title("Held, for want of room", len(snapshot.held), "oldest", "yellow")
+            for held in snapshot.held[: self._rows]:
+                yield self._row(held.hash, held.name, f"{size(held.to_come)} to come")
+                for line in wrapped(held.why, " " * (_HASH + 2), self._width):
+                    yield Text(line, "dim")
         yield from self._title("Queue", view.jobs[State.SUBMITTED], "oldest")
         for job in view.queue[: self._rows]:
             yield self._row(job.hash, job.name or "(not yet looked up)", span(view.now - job.changed))

@@ -11,7 +11,7 @@ from supervisor.commands.reader import Daemon
 from supervisor.commands.screen import ASCII, compose
 from supervisor.commands.status import View
 from supervisor.jobs import Event, Notice, State, Telling
-from supervisor.observation.snapshot import Disk, Leaving, Worker
+from supervisor.observation.snapshot import Disk, Held, Leaving, Worker
 from tests.support.needs import ROOT
 from tests.unit.commands.test_status import HOSTILE, NOW, hash_of, job, snapshot
 
@@ -29,6 +29,7 @@ def view(number, name="A torrent", *, running=True, **changes):
         snapshot(
             workers=(*([busy] if number else []), Worker("space", "space", 0, False, NOW)),
             leaving=tuple(Leaving(each.hash, name, 5) for each in jobs[:10]), relocations_planned=number,
+            held=tuple(Held(each.hash, name, 5, 5, NOW, f"{name}: too large") for each in jobs[:10]),
         ),
         **changes,
     )  # fmt: skip
@@ -99,6 +100,11 @@ def test_a_disk_that_fills_up_says_when_it_is_full_and_one_that_empties_does_not
     assert "full in 1 h 1 min" in text(view(0, disks=(disk,)), 80)
     assert "full in" not in text(view(0, disks=(replace(disk, filling=-5.0),)), 80)
     assert "full in" not in text(view(0, disks=(disk,), running=False), 80)
+
+
+def test_what_is_held_is_named_with_its_reason():
+    assert "Held, for want of room: 3" in text(view(1), 80)
+    assert "A torrent: too large" in text(view(1), 80)
 
 
 def test_ascii_is_ascii():
