@@ -58,6 +58,7 @@ def _left(box: Box) -> None:
 LAYOUTS: dict[str, tuple[dict[bytes, int] | int, Callable[[Box], None] | None, bool]] = {
     "a directory": (SIZES, None, True),
     "one file": (70_000, None, True),
+    "a large file": ({b"film": 700_000, b"a": 40_000}, None, True),
     "a shared directory": (SIZES, _shared, True),
     "hard links": (SIZES, _linked, True),
     "what is left of another attempt": (SIZES, _left, True),

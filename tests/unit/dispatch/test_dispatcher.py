@@ -10,7 +10,7 @@ from supervisor.dispatch.dispatcher import Submission, WorkerLost
 from supervisor.dispatch.inquirer import Located, Surveyed, Unlisted, metainfo_path
 from supervisor.jobs import Proof, State, Telling
 from supervisor.journal import JournalUnwritable
-from supervisor.messages import Copy, Done, Failed, Kin, Notified, Notify, Prove, Proven, Relocate
+from supervisor.messages import Copy, Done, Failed, Kin, Notified, Notify, Prove, Proven, Relocate, Started
 from tests.unit.office import COPIED, Office, a_hash, relocated, seen
 
 A, B = a_hash(0xA), a_hash(0xB)
@@ -611,3 +611,10 @@ def test_what_a_person_asked_for_outlives_a_restart(tmp_path):
     third = Office(tmp_path)
     assert third.questions.surveys == 0, "one is relocating, and the other was proven"
     assert list(third.relief.to_prove) == []
+
+
+def test_a_worker_that_lost_its_connection_is_given_its_task_again(office):
+    office.ask(A)
+    ((worker, task),) = office.locate(A)
+    again = Started(worker, office.crew._members[worker].pid)
+    assert office.handle(again) == [(worker, task)]
