@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from supervisor import contradictions, forms, measures, policy_forms, secret_forms, sources
+from supervisor import measures
+from supervisor.configuration import contradictions, forms, policy_forms, secret_forms, sources
+from supervisor.configuration.forms import Form, hide_password
 from supervisor.dispatch.destinations import CHOICES
 from supervisor.errors import ConfigurationError
-from supervisor.forms import Form, hide_password
 from supervisor.measures import GIB, Marks
 from supervisor.policies import table
 from supervisor.policies.base import Rules

@@ -20,12 +20,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from supervisor import forms, logs, secret_forms, spool, submit
+from supervisor import logs, spool, submit
 from supervisor.adapters import bencode, scgi, session, spelling
 from supervisor.adapters import http as services
 from supervisor.adapters.rtorrent import RTorrent, Torrent
 from supervisor.commands import arguments, display, hook, plain, screen, status
 from supervisor.commands.reader import Daemon, daemon
+from supervisor.configuration import forms, secret_forms
 from supervisor.errors import ConfigurationError, Refused, Retryable, RTorrentUnreachable, TorrentGone
 from supervisor.jobs import State
 from supervisor.notifiers.table import map_path

@@ -25,7 +25,7 @@ ONLY_IN = {
     "requests": {"adapters.http"},
     "filelock": {"adapters.locks"},
     "prometheus_client": {"observation.metrics"},
-    "dynaconf": {"sources"},
+    "dynaconf": {"configuration.sources"},
     "psutil": {"adapters.processes", "observation.metrics"},
     "inotify_simple": {"arbiter"},
     "sqlite3": {"journal"},

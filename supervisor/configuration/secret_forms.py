@@ -2,7 +2,7 @@
 
 import re
 
-from supervisor.forms import Form, address
+from supervisor.configuration.forms import Form, address
 
 
 def secret() -> Form:

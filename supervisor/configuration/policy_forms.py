@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from supervisor import measures
-from supervisor.forms import Form, shown
+from supervisor.configuration.forms import Form, shown
 
 
 def amount(*, optional: bool = False) -> Form:
