@@ -164,13 +164,13 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--announce", action="store_true", help="also send the webhook and Apprise a test message")
 
-    hook = group("hook", "have rTorrent submit finished torrents", "hook print")
-    command(hook, "print", "hook_print", "print the line for rTorrent's rc file", "hook print")
+    hook = group("hook", "have rTorrent tell of finished and of new torrents", "hook print")
+    command(hook, "print", "hook_print", "print the lines for rTorrent's rc file", "hook print")
     made = command(
         hook,
         "install",
         "hook_install",
-        "put the line into an rc file, or into the running rTorrent",
+        "put the lines into an rc file, or into the running rTorrent",
         "hook install --live ~/.rtorrent.rc",
     )
     made.add_argument("rc", metavar="FILE", nargs="?", help="rTorrent's rc file; as it was, it is kept beside it")

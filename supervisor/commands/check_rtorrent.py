@@ -53,7 +53,7 @@ def rtorrent(settings: Settings, now: float, user: User) -> Iterator[Finding]:
         torrents = client.torrents()
         yield from _session(client, torrents, user)
         yield _paths(torrents, settings)
-        yield from _hook(client, settings)
+        yield from _hooks(client, settings)
         yield _predecessor(client)
         yield low_disk(client, settings)
         yield _held(client)
@@ -147,7 +147,7 @@ def _paths(torrents: list["Torrent"], settings: Settings) -> Finding:
 
 def _predecessor(client: "RTorrent") -> Finding:
     """Look for the hooks of what seedcache replaces: both would act on each torrent."""
-    for event in ("event.download.finished", "event.download.inserted_new"):
+    for event in hook.SUBMITTED_AS:
         for name, told in client.hooks(event).items():
             if any(os.path.basename(word) == "main.py" for word in hook.words(told)):
                 return error(
@@ -205,30 +205,55 @@ def _rc_files(client: "RTorrent") -> Iterator[str]:
         yield from (f"{home}/.rtorrent.rc", f"{home}/.config/rtorrent/rtorrent.rc")
 
 
-def _hook(client: "RTorrent", settings: Settings) -> Iterator[Finding]:
-    handlers = [hook.words(told) for name, told in client.hooks().items() if not name.startswith("!")]
-    found = [words for words in handlers if any(os.path.basename(word) in _OURS for word in words)]
-    if not found:
+def _hooks(client: "RTorrent", settings: Settings) -> Iterator[Finding]:
+    finished, inserted = (_ours(client, event) for event in (hook.FINISHED, hook.INSERTED))
+    if finished:
+        yield from _hook("hook", hook.FINISHED, finished, settings)
+        yield from _spool_rights(client, settings)
+    else:
         yield error("hook", "rTorrent does not run seedcache-submit when a torrent finishes", _INSTALL)
-        return
+    if inserted:
+        yield from _hook("hook of new torrents", hook.INSERTED, inserted, settings)
+    elif settings.admission:
+        yield warning(
+            "hook of new torrents",
+            "rTorrent does not run seedcache-submit when a torrent is added: what does not fit is held seconds later",
+            _INSTALL,
+        )
+    else:
+        yield ok("hook of new torrents", "none; ADMISSION is off")
+
+
+def _ours(client: "RTorrent", event: str) -> list[list[str]]:
+    """Return what rTorrent runs of seedcache at an event, each as words."""
+    handlers = [hook.words(told) for name, told in client.hooks(event).items() if not name.startswith("!")]
+    return [words for words in handlers if any(os.path.basename(word) in _OURS for word in words)]
+
+
+def _hook(what: str, event: str, found: list[list[str]], settings: Settings) -> Iterator[Finding]:
     if len(found) > 1:
-        yield warning("hook", f"it is registered {len(found)} times", "remove all but one from rTorrent's rc file")
+        yield warning(what, f"it is registered {len(found)} times", "remove all but one from rTorrent's rc file")
     method, program, *arguments = [*found[0], ""]
     if not method.startswith("execute") or not method.endswith("bg"):
         yield warning(
-            "hook", f"it is run by {method}: rTorrent stands still while it runs", f"use execute.nothrow.bg: {_INSTALL}"
+            what, f"it is run by {method}: rTorrent stands still while it runs", f"use execute.nothrow.bg: {_INSTALL}"
         )
     if not os.access(program, os.X_OK):
-        yield error("hook", f"{program} cannot be run", f"rTorrent 0.16 then skips its other handlers too: {_INSTALL}")
+        yield error(what, f"{program} cannot be run", f"rTorrent 0.16 then skips its other handlers too: {_INSTALL}")
         return
-    state_dir = arguments[arguments.index("-d") + 1] if "-d" in arguments[:-1] else None
-    if state_dir is None and settings.state_dir != hook.DEFAULT_STATE_DIR:
-        yield warning("hook", "it does not say which STATE_DIR", f"rTorrent's environment must: or {_INSTALL}")
+    state_dir, submitted = _option(arguments, "-d"), _option(arguments, "-e") or "finished"
+    if submitted != hook.SUBMITTED_AS[event]:
+        yield error(what, f"at {event} it submits -e {submitted}, not -e {hook.SUBMITTED_AS[event]}", _INSTALL)
+    elif state_dir is None and settings.state_dir != hook.DEFAULT_STATE_DIR:
+        yield warning(what, "it does not say which STATE_DIR", f"rTorrent's environment must: or {_INSTALL}")
     elif state_dir is not None and os.path.realpath(state_dir) != os.path.realpath(settings.state_dir):
-        yield error("hook", f"it submits to {state_dir}, STATE_DIR is {settings.state_dir}", _INSTALL)
+        yield error(what, f"it submits to {state_dir}, STATE_DIR is {settings.state_dir}", _INSTALL)
     else:
-        yield ok("hook", f"{program}, in the background")
-    yield from _spool_rights(client, settings)
+        yield ok(what, f"{program}, in the background")
+
+
+def _option(arguments: list[str], name: str) -> str | None:
+    return arguments[arguments.index(name) + 1] if name in arguments[:-1] else None
 
 
 def _spool_rights(client: "RTorrent", settings: Settings) -> Iterator[Finding]:

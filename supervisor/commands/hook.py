@@ -1,4 +1,4 @@
-"""The line of rTorrent's rc file that has it submit each finished torrent.
+"""The lines of rTorrent's rc file that have it submit each finished torrent, and tell of each new one.
 
 Always `execute.nothrow.bg`: the form without `bg` stops rTorrent's main loop while the hook runs. It is read twice by
 rTorrent, as a setting and as a command, so a path that needs quotes has them escaped (tried on 0.9.8 and 0.16).
@@ -19,7 +19,8 @@ from supervisor.settings import Settings
 if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import RTorrent
 
-EVENT = "event.download.finished"
+FINISHED, INSERTED = "event.download.finished", "event.download.inserted_new"
+SUBMITTED_AS = {FINISHED: "finished", INSERTED: "inserted"}  # rTorrent's events, and what they are in the spool
 NAME = "seedcache"
 PROGRAM = "seedcache-submit"
 DEFAULT_STATE_DIR = "/var/lib/seedcache"  # what the program takes without -d and environment
@@ -39,12 +40,13 @@ def submit_path() -> str:
     return os.path.abspath(found)
 
 
-def command(state_dir: str, submit: str) -> str:
+def command(state_dir: str, submit: str, event: str = FINISHED) -> str:
     """Given the state directory and the path of seedcache-submit, return the command that rTorrent is to run.
 
     Raise InvalidInput if a path cannot stand in it.
     """
-    return f"execute.nothrow.bg={_argument(submit)},-d,{_argument(state_dir)},$d.hash="
+    option = "" if event == FINISHED else f"-e,{SUBMITTED_AS[event]},"
+    return f"execute.nothrow.bg={_argument(submit)},-d,{_argument(state_dir)},{option}$d.hash="
 
 
 def print_lines(settings: Settings, submit: str) -> list[str]:
@@ -52,7 +54,10 @@ def print_lines(settings: Settings, submit: str) -> list[str]:
 
     Raise InvalidInput if a path cannot stand in them.
     """
-    return [f"method.set_key = {EVENT}, {NAME}, {_quoted(command(settings.state_dir, submit))}"]
+    return [
+        f"method.set_key = {event}, {NAME}, {_quoted(command(settings.state_dir, submit, event))}"
+        for event in SUBMITTED_AS
+    ]
 
 
 def install_where(settings: Settings, rc: str | None, *, live: bool) -> Iterator[str]:
@@ -147,7 +152,7 @@ def install_live(rtorrent: "RTorrent", state_dir: str, submit: str) -> None:
 
     Raise RTorrentUnreachable, or InvalidInput as `command` does.
     """
-    rtorrent.ask(("method.set_key", "", EVENT, NAME, command(state_dir, submit)))
+    rtorrent.ask(*(("method.set_key", "", event, NAME, command(state_dir, submit, event)) for event in SUBMITTED_AS))
 
 
 def words(told: str) -> list[str]:

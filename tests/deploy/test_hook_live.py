@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.commands import hook
 from tests.support.needs import ROOT
 from tests.support.rtorrents import until
 from tests.support.torrents import make_torrent, write_tree
@@ -26,18 +27,24 @@ def told(url: str, state: str, mode: str = "--do", submit: str = SUBMIT) -> str:
 
 def test_the_hook_is_set_once_and_removed_without_a_trace(rtorrents, rtorrent_version):
     box = rtorrents(rtorrent_version)
-    before = box.call("method.get", "", "event.download.finished")
+
+    def handlers() -> list[object]:
+        return [box.call("method.get", "", event) for event in hook.SUBMITTED_AS]
+
+    before = handlers()
     assert told(box.socket, "absent") == "as it should be"
     assert told(box.socket, "present", "--check") == "changed"
-    assert box.call("method.get", "", "event.download.finished") == before  # --check has changed nothing
+    assert handlers() == before  # --check has changed nothing
     assert [told(box.socket, "present"), told(box.socket, "present")] == ["changed", "as it should be"]
     assert told(box.socket, "present", "--check", submit="/elsewhere/seedcache-submit") == "changed"
     assert [told(box.socket, "absent"), told(box.socket, "absent")] == ["changed", "as it should be"]
-    assert box.call("method.get", "", "event.download.finished") == before
+    assert handlers() == before
+    box.call("method.set_key", "", hook.FINISHED, hook.NAME, hook.command(STATE, SUBMIT))
+    assert told(box.socket, "present") == "changed"  # the second hook was missing, as an older release left it
+    assert [told(box.socket, "absent"), handlers()] == ["changed", before]
 
 
-def test_the_hook_it_sets_runs_the_program_with_the_hash(rtorrents, rtorrent_version, tmp_path):
-
+def test_the_hooks_it_sets_run_the_program_with_the_hash(rtorrents, rtorrent_version, tmp_path):
     submit = tmp_path / "seedcache-submit"
     submit.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/called\n')
     submit.chmod(0o755)
@@ -49,8 +56,9 @@ def test_the_hook_it_sets_runs_the_program_with_the_hash(rtorrents, rtorrent_ver
     box.load(torrent)
     box.add_peer(torrent, seeder)
     box.wait_complete(torrent)
-    until((tmp_path / "called").exists, "it was called")
-    assert (tmp_path / "called").read_text() == f"-d {STATE} {torrent.hash}\n"
+    called = tmp_path / "called"
+    until(lambda: called.exists() and called.read_text().count("\n") == 2, "it was called twice")
+    assert called.read_text() == f"-d {STATE} -e inserted {torrent.hash}\n-d {STATE} {torrent.hash}\n"
 
 
 def test_an_rtorrent_that_is_not_there_is_named(tmp_path):

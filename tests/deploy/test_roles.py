@@ -50,14 +50,13 @@ def test_every_variable_of_a_role_is_specified_and_described(role):
     assert all(name.startswith(f"{role}_") for name in variables(role))
 
 
-def test_the_hook_role_writes_the_line_that_hook_print_says():
+def test_the_hook_role_writes_the_lines_that_hook_print_says():
     text = (ROLES / "rtorrent_hook" / "vars" / "main.yml").read_text()
-    (line,) = re.findall(r"rtorrent_hook_line: >-\n((?:  .*\n)+)", text)
-    line = " ".join(part.strip() for part in line.splitlines())
-    line = line.replace("{{ rtorrent_hook_submit }}", "/opt/s/bin/seedcache-submit")
-    line = line.replace("{{ rtorrent_hook_state_dir }}", "/var/lib/seedcache")
+    text = text.replace("{{ rtorrent_hook_submit }}", "/opt/s/bin/seedcache-submit")
+    text = text.replace("{{ rtorrent_hook_state_dir }}", "/var/lib/seedcache")
+    lines = [" ".join(folded.split()) for folded in re.findall(r"  - >-\n((?:    .*\n)+)", text)]
     settings = type("S", (), {"state_dir": "/var/lib/seedcache"})
-    assert [line] == hook.print_lines(settings, "/opt/s/bin/seedcache-submit")
+    assert lines == hook.print_lines(settings, "/opt/s/bin/seedcache-submit")
 
 
 def test_the_hook_roles_markers_are_those_of_hook_install():

@@ -63,13 +63,18 @@ class Host:
 
     @property
     def hook(self) -> str:
-        return f'method.set_key = {hook.EVENT}, seedcache, "{hook.command(str(self.state), SUBMIT)}"'
+        return hook.print_lines(SimpleNamespace(state_dir=str(self.state)), SUBMIT)[0]
+
+    @property
+    def second_hook(self) -> str:
+        return hook.print_lines(SimpleNamespace(state_dir=str(self.state)), SUBMIT)[1]
 
     def start(self, *lines: str, version: str = OLD) -> RTorrentProcess:
-        """Start rTorrent, with other lines instead of the hook if any are given."""
+        """Start rTorrent, with other lines instead of the hook if any are given; always with that of new torrents."""
         program(version)
         lines = (
             *(lines or (self.hook,)),
+            self.second_hook,
             *([] if any("low_diskspace" in line for line in lines) else [LOW.format("1M")]),
         )
         self.rtorrent = self._stack.enter_context(RTorrentProcess(version, self.home / "rtorrent", "\n".join(lines)))

@@ -251,14 +251,14 @@ def beside(host, rtorrents, rtorrent_version):
 
 @pytest.mark.real
 def test_a_real_rtorrent_with_the_printed_hook_is_well(host, beside):
-    process = beside(f'method.set_key = event.download.finished, seedcache, "{hook.command(str(host.state), SUBMIT)}"')
+    process = beside(*hook.print_lines(SimpleNamespace(state_dir=str(host.state)), SUBMIT))
     data = host.root / "ssd" / "torrent"
     data.mkdir()
     (data / "file").write_bytes(b"x" * 100_000)
     process.seed(make_torrent(data, host.root / "a.torrent"), host.root / "ssd")
     found = findings(host)
     assert [finding for finding in found if finding.level is Level.ERROR] == []
-    for what in ("rTorrent", "rTorrent clock", "session", "paths", "hook", "hook rights"):
+    for what in ("rTorrent", "rTorrent clock", "session", "paths", "hook", "hook rights", "hook of new torrents"):
         assert only(found, what).level is Level.OK
     assert only(found, "paths").evidence.startswith("1 of 1")
     assert check.exit_code(found) is Exit.DONE
@@ -285,6 +285,25 @@ def test_a_hook_that_is_wrong_is_named_with_the_remedy(host, beside, lines, leve
 
 
 @pytest.mark.real
+@pytest.mark.parametrize(
+    ("options", "level", "word"),
+    [
+        (None, Level.WARNING, "when a torrent is added"),
+        (",-d,{state}", Level.ERROR, "it submits -e finished, not -e inserted"),
+        (",-d,/other,-e,inserted", Level.ERROR, "submits to /other"),
+        (",-d,{state},-e,inserted", Level.OK, "in the background"),
+    ],
+)
+def test_the_hook_of_new_torrents_is_looked_at_too(host, beside, options, level, word):
+    state = str(host.state)
+    second = line("seedcache", options=(options or "").format(state=state)).replace("finished", "inserted_new")
+    beside(line("seedcache", options=f",-d,{state}"), *([] if options is None else [second]))
+    found = only(findings(host), "hook of new torrents")
+    assert found.level is level
+    assert word in found.evidence
+
+
+@pytest.mark.real
 def test_finished_torrents_that_lie_elsewhere_are_a_warning(host, beside):
     process = beside()
     data = host.root / "elsewhere" / "torrent"
@@ -307,7 +326,7 @@ def test_a_frozen_rtorrent_is_exit_4_within_its_timeout(host, beside):
 
 # -- docs/check.md -----------------------------------------------------------------------------------------------------
 
-EACH = {"role": ["SSD", "HDD"], "service": list(NOTIFIERS)}
+EACH = {"what": ["hook", "hook of new torrents"], "role": ["SSD", "HDD"], "service": list(NOTIFIERS)}
 
 
 def names(node):

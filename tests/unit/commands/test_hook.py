@@ -14,21 +14,25 @@ from tests.support.torrents import make_torrent
 
 SUBMIT = os.path.join(ROOT, "bin", "seedcache-submit")
 LINE = 'method.set_key = event.download.finished, seedcache, "execute.nothrow.bg=/opt/submit,-d,/var/lib/x,$d.hash="'
+SECOND = (
+    "method.set_key = event.download.inserted_new, seedcache, "
+    '"execute.nothrow.bg=/opt/submit,-d,/var/lib/x,-e,inserted,$d.hash="'
+)
 
 
 def settings(state_dir="/var/lib/x"):
     return Settings(download_path_ssd="/ssd", final_dest_base_hdd=("/hdd",), scgi_url="/rpc", state_dir=str(state_dir))
 
 
-# -- the line ----------------------------------------------------------------------------------------------------------
+# -- the lines ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_line_names_program_state_and_hash_and_runs_in_the_background():
-    assert hook.print_lines(settings(), "/opt/submit") == [LINE]
+def test_the_lines_name_program_state_and_hash_and_run_in_the_background():
+    assert hook.print_lines(settings(), "/opt/submit") == [LINE, SECOND]
 
 
 def test_a_path_with_spaces_commas_and_quotes_is_quoted_twice():
-    (line,) = hook.print_lines(settings('/a b/"c",d'), "/opt/submit")
+    line, _ = hook.print_lines(settings('/a b/"c",d'), "/opt/submit")
     assert line.endswith(', "execute.nothrow.bg=/opt/submit,-d,\\"/a b/\\\\\\"c\\\\\\",d\\",$d.hash="')
 
 
@@ -180,13 +184,16 @@ def download(tmp_path, rtorrents, version, sink):
 
 
 @pytest.mark.real
-def test_the_printed_line_has_a_real_rtorrent_submit_what_it_has_downloaded(
+def test_the_printed_lines_have_a_real_rtorrent_tell_what_it_was_given_and_has_downloaded(
     rtorrents, rtorrent_version, tmp_path, state
 ):
-    (line,) = hook.print_lines(settings(state), SUBMIT)
-    torrent = download(tmp_path, rtorrents, rtorrent_version, rtorrents(rtorrent_version, line))
-    until(lambda: os.listdir(state / "spool"), "the hook ran")
-    assert spool.scan(str(state))[0] == [(f"{torrent.hash}.finished", torrent.hash, "finished")]
+    lines = "\n".join(hook.print_lines(settings(state), SUBMIT))
+    torrent = download(tmp_path, rtorrents, rtorrent_version, rtorrents(rtorrent_version, lines))
+    until(lambda: len(spool.scan(str(state))[0]) == 2, "the hooks ran")
+    assert {entry[1:] for entry in spool.scan(str(state))[0]} == {
+        (torrent.hash, "inserted"),
+        (torrent.hash, "finished"),
+    }
 
 
 @pytest.mark.real
@@ -194,10 +201,12 @@ def test_installed_live_it_works_at_once_and_is_told_back_as_it_was_given(rtorre
     sink = rtorrents(rtorrent_version)
     client = RTorrent(sink.url)
     hook.install_live(client, str(state), SUBMIT)
-    assert hook.words(client.hooks()["seedcache"]) == ["execute.nothrow.bg", SUBMIT, "-d", str(state), "$d.hash="]
+    told = [hook.words(client.hooks(event)["seedcache"]) for event in (hook.FINISHED, hook.INSERTED)]
+    assert told[0] == ["execute.nothrow.bg", SUBMIT, "-d", str(state), "$d.hash="]
+    assert told[1] == ["execute.nothrow.bg", SUBMIT, "-d", str(state), "-e", "inserted", "$d.hash="]
     torrent = download(tmp_path, rtorrents, rtorrent_version, sink)
-    until(lambda: os.listdir(state / "spool"), "the hook ran")
-    assert os.listdir(state / "spool") == [f"{torrent.hash}.finished"]
+    until(lambda: len(os.listdir(state / "spool")) == 2, "the hooks ran")
+    assert sorted(os.listdir(state / "spool")) == [f"{torrent.hash}.finished", f"{torrent.hash}.inserted"]
 
 
 def test_root_does_not_follow_another_users_link(rc, tmp_path):

@@ -1,4 +1,4 @@
-"""`hook.py present|absent --do|--check URL SUBMIT STATE_DIR`: the hook in the running rTorrent, or not.
+"""`hook.py present|absent --do|--check URL SUBMIT STATE_DIR`: the hooks in the running rTorrent, or not.
 
 Speaks to rTorrent by itself (XML-RPC in SCGI, or over HTTP): it does not matter which seedcache is installed, if
 any. Prints "changed" if something was, or with --check would be, changed.
@@ -9,7 +9,8 @@ import sys
 from urllib.parse import urlsplit
 from xmlrpc import client as xmlrpc
 
-_EVENT, _NAME = "event.download.finished", "seedcache"
+_NAME = "seedcache"
+_OPTIONS = {"event.download.finished": "", "event.download.inserted_new": "-e,inserted,"}  # by event
 _SECONDS = 10
 
 
@@ -33,22 +34,25 @@ def call(url: str, method: str, *arguments: str) -> object:
 
 def main(state: str, mode: str, url: str, submit: str, state_dir: str) -> int:
     """Do it; return 0, or 1 with the reason on standard error."""
+    changed = False
     try:
-        handlers = call(url, "method.get", "", _EVENT)
-        # 0.9.8 tells the command as it was set, 0.16 may tell it in parts.
-        told = str(handlers.get(_NAME, "")) if isinstance(handlers, dict) else ""
-        ours = all(word in told for word in ("execute.nothrow.bg", submit, f"-d,{state_dir}", "d.hash"))
-        if ours if state == "present" else not told:
-            print("as it should be")
-            return 0
-        if mode == "--do" and state == "absent":
-            call(url, "method.set_key", "", _EVENT, _NAME)  # a key without a command is removed
-        elif mode == "--do":
-            call(url, "method.set_key", "", _EVENT, _NAME, f"execute.nothrow.bg={submit},-d,{state_dir},$d.hash=")
+        for event, option in _OPTIONS.items():
+            handlers = call(url, "method.get", "", event)
+            # 0.9.8 tells the command as it was set, 0.16 may tell it in parts.
+            told = str(handlers.get(_NAME, "")) if isinstance(handlers, dict) else ""
+            ours = all(word in told for word in ("execute.nothrow.bg", submit, f"-d,{state_dir},{option}", "d.hash"))
+            if ours if state == "present" else not told:
+                continue
+            changed = True
+            if mode == "--do" and state == "absent":
+                call(url, "method.set_key", "", event, _NAME)  # a key without a command is removed
+            elif mode == "--do":
+                command = f"execute.nothrow.bg={submit},-d,{state_dir},{option}$d.hash="
+                call(url, "method.set_key", "", event, _NAME, command)
     except (OSError, xmlrpc.Error) as error:
         print(f"rTorrent at {url}: {error}", file=sys.stderr)
         return 1
-    print("changed")
+    print("changed" if changed else "as it should be")
     return 0
 
 
