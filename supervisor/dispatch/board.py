@@ -5,7 +5,7 @@ What has ended is read from the journal when it is asked for, so memory follows 
 
 import heapq
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from supervisor.adapters import clock
@@ -55,6 +55,7 @@ class Board:
         self.on_write: Callable[[float, bool], None] = lambda _seconds, _failed: None
         self.on_events: Callable[[Sequence[Event]], None] = lambda _events: None
         self.on_submitted: Callable[[str], None] = lambda _hash: None  # a job has become SUBMITTED: find it in rTorrent
+        self.on_entered: Callable[[Job], None] = lambda _job: None  # what a job has become is durable
 
     def get(self, job_hash: str) -> Job | None:
         """Given a hash, return its job as it is staged, or as it stands, or as it ended; None if it was never seen."""
@@ -168,12 +169,9 @@ class Board:
         """Given a time (unix seconds), return the hashes of the torrents whose copy was begun since then."""
         return self._journal.begun_since(when)
 
-    def underway(self) -> Iterator[Job]:
-        """Return the jobs that are living and do not rest on both disks, as they are staged or stand."""
-        yield from self._jobs.values()
-        for job_hash, job in self.moving.items():
-            if job_hash not in self._jobs:
-                yield job
+    def staged(self) -> Iterable[Job]:
+        """Return the jobs whose next state is staged."""
+        return self._jobs.values()
 
     def events_of(self, actions: Sequence[str], after: int, limit: int) -> list[tuple[int, Event]]:
         """Return the durable events of some actions after one with a number, the oldest first, each with its number."""
@@ -223,6 +221,7 @@ class Board:
         else:
             self.living[job.hash] = job
         self._queue(job)
+        self.on_entered(job)
 
     def _queue(self, job: Job) -> None:
         rests = job.state is State.CACHED

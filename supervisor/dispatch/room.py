@@ -38,6 +38,10 @@ class Room:
     def __init__(self, board: Board, crew: Crew, disks: Disks) -> None:
         self._board, self._crew, self._disks = board, crew, disks
         self._waits: dict[str, _Wait] = {}
+        self._roots_then: list[bytes] = []
+        self._claims: dict[str, tuple[bytes, int]] = {}  # durable ones: hash -> HDD, bytes
+        self._claimed: dict[bytes, int] = {}  # their sum by HDD: 10,000 torrents may be found at once
+        board.on_entered = self._entered
 
     def destination(self, torrent: "Torrent", settings: Settings, now: float) -> bytes:
         """Given a torrent, decide where its copy goes: see destinations.decide, which says what is raised."""
@@ -65,13 +69,13 @@ class Room:
     def returned(self, settings: Settings) -> list[Job]:
         """Return the jobs that wait for room, and may have it now."""
         jobs = self.waiting()
-        rooms = self._rooms(settings) if jobs else {}
+        rooms = self.room(settings) if jobs else {}
         return [job for job in jobs if self._waits[job.hash].ends(rooms)]
 
     def short(self, jobs: list[Job], settings: Settings) -> dict[str, int]:
         """Given jobs that are due, return those for which there is still no room, and how often in a row that was."""
         waits = {job.hash: self._waits[job.hash] for job in jobs if job.hash in self._waits}
-        rooms = self._rooms(settings) if waits else {}
+        rooms = self.room(settings) if waits else {}
         found = {}
         for job_hash, wait in waits.items():
             if wait.room < float("inf") and not wait.ends(rooms):
@@ -84,7 +88,8 @@ class Room:
         jobs = (self._board.get(job_hash) for job_hash in list(self._waits))
         return [job for job in jobs if job is not None and job.state is State.WAITING]
 
-    def _rooms(self, settings: Settings) -> dict[bytes, float]:
+    def room(self, settings: Settings) -> dict[bytes, float]:
+        """Return the bytes that may still be promised on each HDD that is there."""
         return {root.path: root.room for root in self._roots(settings) if root.there}
 
     def reserve(self, path: bytes, settings: Settings) -> int:
@@ -104,11 +109,30 @@ class Room:
 
     def _promised(self, without: str) -> dict[bytes, int]:
         """Return the bytes that the copies on their way have still to write, by HDD."""
-        written = self._crew.written()
-        promised: dict[bytes, int] = {}
-        for job in self._board.underway():
-            if job.state in _COMING and job.destination and job.hash != without:
-                root = destinations.root_of(job.destination, self._disks.roots)
-                if root is not None:
-                    promised[root] = promised.get(root, 0) + max(job.size - written.get(job.hash, 0), 0)
+        if self._disks.roots != self._roots_then:
+            self._roots_then, self._claims, self._claimed = self._disks.roots, {}, {}
+            for job in self._board.moving.values():
+                self._entered(job)
+        staged = {job.hash: self._claim(job) for job in self._board.staged()} | {without: None}
+        promised = dict(self._claimed)
+        for job_hash, claim in staged.items():
+            for found, sign in ((self._claims.get(job_hash), -1), (claim, 1)):
+                if found is not None:
+                    promised[found[0]] = promised.get(found[0], 0) + sign * found[1]
+        for job_hash, written in self._crew.written().items():
+            claim = staged[job_hash] if job_hash in staged else self._claims.get(job_hash)
+            if claim is not None:
+                promised[claim[0]] -= min(claim[1], written)
         return promised
+
+    def _claim(self, job: Job) -> tuple[bytes, int] | None:
+        root = destinations.root_of(job.destination, self._roots_then) if job.state in _COMING else None
+        return None if root is None else (root, job.size)
+
+    def _entered(self, job: Job) -> None:
+        before, claim = self._claims.pop(job.hash, None), self._claim(job)
+        if before is not None:
+            self._claimed[before[0]] -= before[1]
+        if claim is not None:
+            self._claims[job.hash] = claim
+            self._claimed[claim[0]] = self._claimed.get(claim[0], 0) + claim[1]

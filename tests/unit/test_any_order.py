@@ -1,6 +1,7 @@
 """Whatever happens in whatever order: no illegal change of state, no job lost, one at a time for each torrent."""
 
 import contextlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,7 +15,19 @@ from supervisor.dispatch.dispatcher import WorkerLost
 from supervisor.dispatch.inquirer import Located, Surveyed, Unlisted, Unusable
 from supervisor.jobs import ENDED, Proof, State
 from supervisor.journal import JournalUnwritable
-from supervisor.messages import Copied, Copy, Done, Failed, Notified, Notify, Proven, Relocate, Relocated
+from supervisor.messages import (
+    Copied,
+    Copy,
+    Done,
+    Failed,
+    Notified,
+    Notify,
+    Phase,
+    Progress,
+    Proven,
+    Relocate,
+    Relocated,
+)
 from tests.unit.office import Office, a_hash, seen
 
 HASHES = st.sampled_from([a_hash(number) for number in (1, 2, 3)])
@@ -110,6 +123,12 @@ class Lives(RuleBasedStateMachine):
         self.office.relief.low = low
         self.happen(Surveyed(tuple(seen(h, f"{self.office.ssd}/{h}".encode()) for h in sorted(hashes))))
 
+    @rule(worker=WORKERS, phase=st.sampled_from([Phase.COPY, Phase.PROVE]), done=st.integers(0, 2000))
+    def a_worker_is_at_it(self, worker, phase, done):
+        task = self.office.crew.tasks().get(worker)
+        if isinstance(task, Copy):
+            self.happen(Progress(worker, task.token, phase, done, 1000))
+
     @rule(worker=WORKERS, failure=FAILURES, well=st.booleans(), grade=st.sampled_from([Proof.SOURCE, Proof.READ_BACK]))
     def a_worker_answers(self, worker, failure, well, grade):
         task = self.office.crew.tasks().get(worker)
@@ -195,6 +214,16 @@ class Lives(RuleBasedStateMachine):
                     assert any((job.due, job.hash) == entry for entry in office.board._waiting)
                 case State.COPIED:
                     assert office.board.unsent(job.hash)
+
+    @invariant()
+    def what_is_promised_is_what_the_copies_on_their_way_lack(self):
+        office = self.office
+        coming = [job for job in office.board.moving.values() if job.state in (State.SUBMITTED, State.COPYING)]
+        written = office.crew.written()
+        lacking = sum(max(job.size - written.get(job.hash, 0), 0) for job in coming if job.destination)
+        free = office.dispatcher.room.room(office.settings)
+        disk = office.relief.disks.seen[1]
+        assert free == {os.fsencode(disk.path): disk.free - lacking}
 
     @invariant()
     def what_is_relocated_was_proven(self):
