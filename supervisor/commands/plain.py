@@ -11,6 +11,7 @@ from supervisor.commands.status import (
     about_marks,
     full_in,
     gather,
+    held_back,
     holds,
     next_try,
     pace,
@@ -158,8 +159,9 @@ def _held(view: View) -> Iterator[str]:
     if snapshot is not None and view.daemon.running and snapshot.held:
         yield from _title("Held, for want of room", len(snapshot.held), "oldest")
         for held in snapshot.held[:_SHOWN]:
-            yield f"  {held.hash[:8]} {fit(clean(held.name), 50)} {size(held.to_come)} to come"
-            yield from wrapped(held.why, " " * 11)
+            much, why = held_back(held, view.now)
+            yield f"  {held.hash[:8]} {fit(clean(held.name), 38)} {much}"
+            yield from wrapped(why, " " * 11)
 
 
 def _title(name: str, count: int, which: str) -> Iterator[str]:

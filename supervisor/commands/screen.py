@@ -11,6 +11,7 @@ from supervisor.commands.status import (
     View,
     about_marks,
     full_in,
+    held_back,
     holds,
     marks,
     next_try,
@@ -198,8 +199,9 @@ class _Page:
         if snapshot is not None and self._running:
             yield from self._title("Held, for want of room", len(snapshot.held), "oldest", "yellow")
             for held in snapshot.held[: self._rows]:
-                yield self._row(held.hash, held.name, f"{size(held.to_come)} to come")
-                for line in wrapped(held.why, " " * (_HASH + 2), self._width):
+                much, why = held_back(held, view.now)
+                yield self._row(held.hash, held.name, much)
+                for line in wrapped(why, " " * (_HASH + 2), self._width):
                     yield Text(line, "dim")
         yield from self._title("Queue", view.jobs[State.SUBMITTED], "oldest")
         for job in view.queue[: self._rows]:

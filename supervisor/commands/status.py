@@ -10,7 +10,7 @@ from typing import Any
 from supervisor.commands.display import size, span
 from supervisor.commands.reader import Daemon, Reader, daemon
 from supervisor.jobs import Event, Job, Notice, State, Telling
-from supervisor.observation.snapshot import Disk, Snapshot, Worker
+from supervisor.observation.snapshot import Disk, Held, Snapshot, Worker
 
 VERSION = 1  # of the JSON: raised when a name in it goes away or changes its meaning
 _SHOWN = 20  # torrents of each list, at most
@@ -113,6 +113,12 @@ def holds(snapshot: Snapshot, now: float) -> Iterator[str]:
             yield f"{snapshot.waiting_for[wait]} torrents wait for {setting}, which open in {until}"
     if snapshot.waiting_for.get("daily-budget"):
         yield f"{snapshot.waiting_for['daily-budget']} torrents wait for tomorrow: HDD_DAILY_BUDGET is used up"
+
+
+def held_back(held: Held, now: float) -> tuple[str, str]:
+    """Say of a held torrent how much of it is to come; and for how long it is held, if by us, and why."""
+    why = f"for {span(now - held.since)}: {held.why}" if held.since else held.why
+    return f"{size(held.to_come)} of {size(held.size)} to come", why
 
 
 def standing(view: View) -> str:

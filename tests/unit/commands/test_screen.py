@@ -29,7 +29,7 @@ def view(number, name="A torrent", *, running=True, **changes):
         snapshot(
             workers=(*([busy] if number else []), Worker("space", "space", 0, False, NOW)),
             leaving=tuple(Leaving(each.hash, name, 5) for each in jobs[:10]), relocations_planned=number,
-            held=tuple(Held(each.hash, name, 5, 5, NOW, f"{name}: too large") for each in jobs[:10]),
+            held=tuple(Held(each.hash, name, 5, 4, NOW - 90, f"{name}: too large") for each in jobs[:10]),
         ),
         **changes,
     )  # fmt: skip
@@ -104,7 +104,8 @@ def test_a_disk_that_fills_up_says_when_it_is_full_and_one_that_empties_does_not
 
 def test_what_is_held_is_named_with_its_reason():
     assert "Held, for want of room: 3" in text(view(1), 80)
-    assert "A torrent: too large" in text(view(1), 80)
+    assert "4 B of 5 B to come" in text(view(1), 80)
+    assert "for 1 min 30 s: A torrent: too large" in text(view(1), 80)
 
 
 def test_ascii_is_ascii():

@@ -17,7 +17,7 @@ from supervisor.commands.reader import Reader
 from supervisor.errors import ConfigurationError, InvalidInput
 from supervisor.jobs import Event, Job, Notice, Proof, State, Telling
 from supervisor.journal import Journal, place
-from supervisor.observation.snapshot import Disk, Leaving, RTorrent, Snapshot, Worker, to_json
+from supervisor.observation.snapshot import Disk, Held, Leaving, RTorrent, Snapshot, Worker, to_json
 from tests.support.needs import ROOT, need_root
 
 NOW = 1_800_000_000.0
@@ -91,6 +91,20 @@ def test_what_waits_for_an_hour_or_for_room_is_said(state):
 
 
 # -- up and down -------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_held_is_shown_with_its_reason_and_since_when_and_no_more_than_a_few(state):
+    held = tuple(Held(hash_of(each), HOSTILE, 10, 7, NOW - 90, f"{HOSTILE}: no room") for each in range(7))
+    live(state, snapshot(held=(replace(held[0], since=0.0), *held[1:])))
+    text = shown(state)
+    assert "Held, for want of room: 7, the oldest 5 of them" in text
+    lines = [line for line in text.splitlines() if "to come" in line]
+    assert len(lines) == 5
+    assert all("7 B of 10 B to come" in line and len(line) <= 80 for line in lines)
+    assert text.count("for 1 min 30 s: ") == 4  # that of the first is not known
+    assert text.count("no room") == 5
+    assert "\x1b" not in text
+    assert "\u202e" not in text
 
 
 def test_while_the_supervisor_is_down_it_says_so_and_shows_what_the_journal_has(state):
