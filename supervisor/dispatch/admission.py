@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import Torrent
     from supervisor.dispatch.downloads import Download
 
-LOW = "Low diskspace"  # how d.message begins when rTorrent has closed a torrent for that
+# How d.message begins when rTorrent has closed a torrent for low disk space: on 0.16 a tracker that cannot be reached
+# overwrites it at once.
+_LOW = ("Low diskspace", "Tracker:")
 SHARE = 10  # the reserve is never more than this part of the SSD
 
 
@@ -54,7 +56,8 @@ def held(download: "Download") -> bool:
 def closed(download: "Download") -> bool:
     """Say whether rTorrent has closed a torrent for low disk space."""
     torrent = download.torrent
-    return torrent.started and not torrent.open and not torrent.hashing and torrent.message.startswith(LOW)
+    is_closed = torrent.started and not torrent.open and not torrent.hashing
+    return is_closed and download.failed and torrent.message.startswith(_LOW)
 
 
 def wanted(downloads: Sequence["Download"], budget: Budget, ssd: bytes) -> int:

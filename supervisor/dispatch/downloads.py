@@ -23,6 +23,7 @@ class Download:
     mark: str  # what we noted in it, see messages.MARK; empty: nothing
     taken: int  # bytes that its files have on their device: blocks, not apparent sizes
     to_come: int  # bytes that they may still take
+    failed: bool = False  # rTorrent has noted a failure in it (d.hashing_failed), as when it closes it for low space
 
 
 class Downloads:
@@ -37,10 +38,11 @@ class Downloads:
         Raise RTorrentUnreachable, or ConfigurationError if rTorrent keeps no session.
         """
         rows, path = rtorrent.ask(
-            ("d.multicall2", "", "incomplete", "d.hash=", f"d.custom={MARK}", "d.chunk_size="), ("session.path",)
+            ("d.multicall2", "", "incomplete", "d.hash=", f"d.custom={MARK}", "d.chunk_size=", "d.hashing_failed="),
+            ("session.path",),
         )
         home = rtorrent.session_path() if rows or not path else b""
-        told = {row[0]: (str(row[1]), int(row[2])) for row in rows}
+        told = {row[0]: (str(row[1]), int(row[2]), bool(row[3])) for row in rows}
         self._paths = {job_hash: paths for job_hash, paths in self._paths.items() if job_hash in told}
         return [
             self._measured(torrent, *told[torrent.hash], home)
@@ -48,14 +50,14 @@ class Downloads:
             if torrent.hash in told and not torrent.complete
         ]
 
-    def _measured(self, torrent: "Torrent", mark: str, chunk: int, home: bytes) -> Download:
+    def _measured(self, torrent: "Torrent", mark: str, chunk: int, failed: bool, home: bytes) -> Download:
         # rTorrent knows only whole pieces, and not what it has preallocated; the disk knows nothing of skipped files.
         wanted = min(torrent.wanted_chunks * chunk, torrent.left_bytes)
         paths = self._list(torrent, home)
         if paths is None:
-            return Download(torrent, mark, torrent.size - torrent.left_bytes, wanted)
+            return Download(torrent, mark, torrent.size - torrent.left_bytes, wanted, failed)
         taken = _taken(torrent.directory, paths)
-        return Download(torrent, mark, taken, min(wanted, max(torrent.size - taken, 0)))
+        return Download(torrent, mark, taken, min(wanted, max(torrent.size - taken, 0)), failed)
 
     def _list(self, torrent: "Torrent", home: bytes) -> Paths | None:
         from supervisor.transfer import metainfo  # noqa: PLC0415  (only once there is a torrent to look at)

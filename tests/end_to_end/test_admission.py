@@ -1,7 +1,6 @@
 """An SSD of 150 MB takes ten times as much, faster than it leaves: nothing is closed, lost or left stopped."""
 
 import contextlib
-import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from supervisor.jobs import State
 from tests.support.rtorrents import VERSIONS, RTorrentProcess, until
 from tests.support.seedbox import MIB, Seedbox, free
 from tests.support.supervisors import SUBMIT
+from tests.support.swarms import EVERYWHERE, Swarm
 from tests.support.torrents import Torrent, contents, make_torrent, write_tree
 
 pytestmark = pytest.mark.real
@@ -76,24 +76,24 @@ class Flood:
             thread.join()
 
     def _watch(self) -> None:
-        fields = ("d.hash=", "d.is_active=", "d.peers_connected=", "d.message=", "d.directory=")
-        # rTorrent calls no address a second time within ten minutes; all of these are the seeder's.
-        addresses: dict[str, Iterator[int]] = {}
+        fields = ("d.hash=", "d.is_active=", "d.peers_connected=", "d.hashing_failed=", "d.directory=")
+        swarm = Swarm(self.box.client, self.seeder)
         while not self._leave.wait(0.1):
             self.least_free = min(self.least_free, free(self.box.ssd))
             with contextlib.suppress(OSError, xmlrpc.Error):
                 rows = self.box.client.call("d.multicall2", "", "incomplete", *fields)
-                self.closings |= {row[0] for row in rows if "Low diskspace" in row[3]}
-                for job_hash, active, peers, _, directory in rows:
-                    if active and not peers and not (job_hash in self.shy and directory == str(self.box.ssd)):
-                        number = next(addresses.setdefault(job_hash, itertools.count(2)))
-                        self.box.client.call("add_peer", job_hash, f"127.0.0.{number}:{self.seeder.port}")
+                self.closings |= {row[0] for row in rows if row[3]}  # the message may be overwritten
+                swarm.introduce(
+                    job_hash
+                    for job_hash, active, peers, _, directory in rows
+                    if active and not peers and not (job_hash in self.shy and directory == str(self.box.ssd))
+                )
 
 
 @pytest.fixture(params=VERSIONS)
 def flood(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flood]:
     with Seedbox(tmp_path, request.param, ssd_mib=SSD, hdd_mib=1850) as box:
-        yield Flood(box, box.rtorrent("seeder", extra="network.bind_address.set = 0.0.0.0\n"))
+        yield Flood(box, box.rtorrent("seeder", extra=EVERYWHERE))
 
 
 @pytest.mark.timeout(300)  # 1.5 GiB are hashed six times over

@@ -27,7 +27,8 @@ def download(number, to_come, taken=0, mark="", **changes):
 
 def closed(number, to_come, **changes):
     """Return one that rTorrent has closed."""
-    return download(number, to_come, open=False, active=False, message="Low diskspace.", **changes)
+    told = {"open": False, "active": False, "message": "Low diskspace."} | changes
+    return replace(download(number, to_come, **told), failed=True)
 
 
 def nowhere(torrent):
@@ -78,6 +79,9 @@ def test_a_younger_one_passes_an_older_one_that_nothing_can_make_room_for():
 
 def test_one_that_rtorrent_closed_for_low_space_is_revived_when_it_fits():
     assert moves(closed(1, 100)) == {1: Move.REVIVE}
+    assert moves(closed(1, 100, message="Tracker: [Could not connect to server]")) == {1: Move.REVIVE}
+    assert moves(closed(1, 100, message="Storage error: [File chunk write error: Input/output error]")) == {}
+    assert moves(replace(closed(1, 100, message="Tracker: [down]"), failed=False)) == {}
     assert moves(closed(1, 260), budget=replace(BUDGET, in_sight=500)) == {}
     assert whys(closed(1, 260), budget=replace(BUDGET, in_sight=500)).keys() == {1}
 
