@@ -199,10 +199,10 @@ def _played(box: Box, name: str, hashes: list[str], on_ssd: int) -> Iterator[tup
     os.utime(home / "session" / "rtorrent.lock", (0, 0))  # it has been up for long
     rows = [_row(box, number, info_hash, on_ssd=number < on_ssd) for number, info_hash in enumerate(hashes)]
 
-    def answer(method: str, *_arguments: object) -> object:
+    def answer(method: str, *arguments: object) -> object:
         match method:
             case "d.multicall2":
-                return rows
+                return rows if arguments[1] == "main" else []  # nothing is unfinished
             case "session.path":
                 return str(home / "session")
             case "system.cwd":

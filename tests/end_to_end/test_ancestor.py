@@ -151,7 +151,7 @@ def test_07_the_same_size_and_number_of_files_is_no_proof(box):
     job = box.supervisor.wait_for(torrent.hash, State.FAILED)
     assert job.proof is Proof.NONE
     box.supervisor.ask(torrent.hash, "relocate")
-    until(lambda: box.supervisor.events(torrent.hash)[-1].action == "relocate", "it was asked for")
+    until(lambda: box.supervisor.events(torrent.hash)[-1].action == "refused", "it is refused")
     assert box.supervisor.state_of(torrent.hash) is State.FAILED
     assert contents(target) == wrong
     assert box.path(box.ssd, torrent).exists()

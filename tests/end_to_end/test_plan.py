@@ -11,7 +11,7 @@ from tests.support.seedbox import MIB, Seedbox, fill
 pytestmark = pytest.mark.real
 
 LOW = 20 * MIB
-TORRENTS = {"small": 2 * MIB, "large": 5 * MIB, "middle": 3 * MIB, "kept": 4 * MIB}
+TORRENTS = {"small": MIB, "large": 5 * MIB, "middle": 3 * MIB, "kept": 4 * MIB}
 
 
 @pytest.fixture(params=VERSIONS)

@@ -41,7 +41,7 @@ def loop_mounted(parent: Path, name: str, filesystem: str = "ext4", mib: int = 6
     where = parent / name
     where.mkdir(parents=True)
     if filesystem == "tmpfs":
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", where], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=755", "tmpfs", where], check=True)
     else:
         need_program(MAKE[filesystem][0])
         image = parent / f"{name}.image"
