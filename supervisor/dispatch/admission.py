@@ -158,6 +158,8 @@ def _stops(run: Sequence["Download"], coming: int, budget: Budget, resting: froz
         if coming <= limit:
             break
         torrent = each.torrent
+        if coming == each.to_come and _as_the_only_one(each, budget):
+            break
         if each.to_come and torrent.active and not _free_of_us(each) and torrent.hash not in resting:
             coming -= each.to_come
             why = f"{_show(each.to_come)} are to come, and {_show(max(limit - coming, 0))} are free beside older ones"
@@ -189,7 +191,21 @@ def _starts(
                 f"{_show(each.to_come)} are to come, and no more than {_show(max(in_sight, 0))} can become free: "
                 "the rest of the SSD stays full, see `seedcache space plan`"
             )
+    if not run and not orders:
+        for each in wait:
+            if _as_the_only_one(each, budget):
+                whys.pop(each.torrent.hash, None)
+                why = f"{_show(each.to_come)} to come fit into the reserve, and nothing else can make room"
+                return [Order(each.torrent.hash, Move.RELEASE if held(each) else Move.REVIVE, why)]
     return orders
+
+
+def _as_the_only_one(download: "Download", budget: Budget) -> bool:
+    """Say whether a torrent may use half of the reserve: unfinished data fills the SSD, and nothing can leave it.
+
+    When it is finished it can.
+    """
+    return not budget.in_sight and download.to_come <= budget.free - budget.reserve // 2
 
 
 def _tell(download: "Download", why: str) -> Held:

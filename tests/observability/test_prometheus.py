@@ -24,7 +24,7 @@ from tests.support.seedbox import MIB, Seedbox, fill, free
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
-ENOUGH = {"disk_space_threshold_gb": 0, "verification_enabled": True}
+ENOUGH = {"disk_space_threshold_gb": 0.0005, "verification_enabled": True}  # half a MiB: the marks are there
 SIZE = 300_000
 
 # What is made to fail, and the alerts that are to fire then: all of these, and no other.

@@ -65,7 +65,7 @@ class Watch:
         return float(found[0]["value"][1]) if found else 0.0
 
     def firing(self) -> set[tuple[str, ...]]:
-        """Return what fires: the name, then the labels beside job, instance and severity; all are remembered."""
+        """Return what fires: the name, then the labels beside job, instance, path and severity; all are remembered."""
         found = set()
         for alert in self.ask("alerts")["alerts"]:
             if alert["state"] == "firing":
@@ -73,6 +73,7 @@ class Watch:
                 assert labels.pop("severity")
                 labels.pop("job", None)
                 labels.pop("instance", None)
+                labels.pop("path", None)  # another one in each run
                 found.add((labels.pop("alertname"), *(f"{key}={value}" for key, value in sorted(labels.items()))))
         found.discard(("SeedcacheWatchdog",))
         self.fired |= found
