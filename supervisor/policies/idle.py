@@ -20,7 +20,9 @@ def shelf(candidate: Candidate, _now: float) -> int:
 def says(candidate: Candidate, _now: float) -> str:
     """Return it in words."""
     part = _part(candidate)
-    return "hardly uploaded of late" if part < _HARDLY else f"uploaded {part:.2f} times its size of late"
+    if part < _HARDLY:
+        return "hardly uploaded of late"
+    return f"uploads of late, with the credit of what is new, are {part:.2f} times its size"
 
 
 def _part(candidate: Candidate) -> float:
