@@ -41,11 +41,6 @@ def _relocate(task: Relocate, worker: "Worker") -> Relocated:
     source = seen if os.path.realpath(seen) == task.source else task.source
     worker.report(Phase.SWITCH, 0, 0)
 
-    def pause(seconds: float) -> None:
-        if worker.stopping():  # what was begun is found by the next attempt, wherever it was left
-            raise Stopped
-        time.sleep(seconds)
-
     def confirm() -> None:
         if worker.stopping():
             raise Stopped
@@ -54,20 +49,21 @@ def _relocate(task: Relocate, worker: "Worker") -> Relocated:
     def others() -> frozenset[files.Components]:
         return sharing.spared(rtorrent, os.path.dirname(task.metainfo), torrent, task.source)
 
-    switched = switching.switch(rtorrent, task.hash, source, task.destination, listed, pause)
+    switched = switching.switch(rtorrent, task.hash, source, task.destination, listed, partial(_pause, worker))
     removed = removing.remove(task, confirm, others, worker.report)
     return Relocated(switched.outage_seconds, removed.freed, removed.spared)
+
+
+def _pause(worker: "Worker", seconds: float) -> None:
+    if worker.stopping():  # what was begun is found by the next attempt, wherever it was left
+        raise Stopped
+    time.sleep(seconds)
 
 
 def _admit(task: Admit, worker: "Worker") -> Admitted:
     rtorrent = RTorrent(task.scgi_url, task.rpc_timeout)
     done: list[Order] = []
     failed: list[str] = []
-
-    def pause(seconds: float) -> None:
-        if worker.stopping():
-            raise Stopped
-        time.sleep(seconds)
 
     def attempt(orders: Sequence[Order], act: Callable[[], list[Order]]) -> None:
         reason = "it is being checked, or is not as it was; looked at again"
@@ -87,5 +83,5 @@ def _admit(task: Admit, worker: "Worker") -> Admitted:
         if worker.stopping():
             break
         if order.move is not Move.HOLD:
-            attempt([order], partial(holding.carry_out, rtorrent, order, pause))
+            attempt([order], partial(holding.carry_out, rtorrent, order, partial(_pause, worker)))
     return Admitted(tuple(done), tuple(failed))
