@@ -92,6 +92,7 @@ class Arbiter:
         self._kept: list[Message] = []  # what the journal could not take yet
         self._scan = True
         self._strange: set[str] = set()
+        self._read: list[str] = []  # entries of the spool that are in the journal, and still to be removed
         self._retry_at = float("inf")
         self._stop_by = float("inf")  # monotonic seconds: what still runs then is killed
 
@@ -111,7 +112,7 @@ class Arbiter:
             stack.callback(server.close)
             signals = self._catch_signals(stack)
             notify = stack.enter_context(INotify(nonblocking=True))
-            notify.add_watch(spool.directory(self._settings.state_dir), flags.CREATE | flags.MOVED_TO)
+            notify.add_watch(spool.directory(self._settings.state_dir), flags.CREATE)
             now = clock.now()
             self._relief.look(now, self._settings)
             self._dispatcher.recover(now)
@@ -182,7 +183,8 @@ class Arbiter:
             self._view.turned(now, changed=True)
             return
         self._view.journal_error = ""
-        self._name_once(spool.discard(self._settings.state_dir, read), "was read but cannot be removed")
+        self._read = spool.discard(self._settings.state_dir, self._read + read)
+        self._name_once(self._read, "was read but cannot be removed yet")
         for worker in self._dispatcher.desk.to_stop:
             self._fleet.terminate(worker)
         self._dispatcher.desk.to_stop.clear()
@@ -201,18 +203,23 @@ class Arbiter:
             if isinstance(message, Call):
                 self._view.called(message.error, clock.now())
         if self._scan and not self._view.draining:
-            self._scan = False
             entries, strange = spool.scan(self._settings.state_dir)
+            unread = [entry for entry in entries if entry[0] not in self._read]
+            entries, untaken = spool.take(self._settings.state_dir, unread)
+            self._scan = bool(untaken)
+            # One that was read, and could not be removed yet, may have been replaced by a new one.
+            self._read = [name for name in self._read if name not in {taken for taken, _, _ in entries}]
             if entries:
                 messages.append(Submission(tuple(entries)))
-            self._strange.intersection_update(strange)
-            self._name_once(strange, "is no submission")
+            self._strange.intersection_update([*strange, *untaken, *self._read])
+            self._name_once(strange, "is no submission, and is left alone")
+            self._name_once(untaken, "cannot be renamed, and is not read until it can")
         return messages
 
     def _name_once(self, names: Iterable[str], what: str) -> None:
         """Tell of entries of the spool that stay there, each once."""
         for name in set(names) - self._strange:
-            log.warning("%r in the spool %s, and is left alone", name, what, extra={"action": "left-in-spool"})
+            log.warning("%r in the spool %s", name, what, extra={"action": "left-in-spool"})
             self._strange.add(name)
 
     def _patience(self, now: float) -> float:

@@ -153,7 +153,7 @@ def _queue(place: str, state_dir: str, *, apply: bool) -> Iterator[str]:
 
 def _known(state_dir: str, job_hash: str) -> str:
     """Return how far we are with a torrent already; "": it was never handed in."""
-    if os.path.exists(os.path.join(spool.directory(state_dir), f"{job_hash}.finished")):
+    if spool.waits(state_dir, job_hash, "finished"):
         return "is handed in already"
     try:
         journal = reader.Reader(state_dir)

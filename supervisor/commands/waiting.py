@@ -111,7 +111,6 @@ class SpacePass:
         self._request, self._seen = request, request.last_event
         self._journal = Reader(request.state_dir)
         self._gone = 0  # torrents that have left since
-        self._entry = os.path.join(spool.directory(request.state_dir), f"{request.subject}.{request.event}")
 
     def look(self, now: float) -> Look:
         """See Wait."""
@@ -122,7 +121,9 @@ class SpacePass:
         if not seen.running or seen.snapshot is None:
             return Look(_STOPPED, end=Exit.FAILED)
         snapshot = seen.snapshot
-        if os.path.exists(self._entry) or snapshot.space_looked < self._request.at:
+        request = self._request
+        unread = spool.waits(request.state_dir, request.subject, request.event)
+        if unread or snapshot.space_looked < request.at:
             return Look("it is about to look")
         if not snapshot.relieving:
             return self._ended(snapshot)

@@ -117,7 +117,7 @@ def check_journal(state: Path, one: Expected) -> None:
                 raise Violated(f"journal: {verdict}")
             if database.execute("SELECT name FROM sqlite_master WHERE name = 'jobs'").fetchone():
                 rows = database.execute("SELECT state FROM jobs WHERE hash = ?", (one.hash,)).fetchall()
-    if one.submitted and not os.path.exists(f"{spool.directory(str(state))}/{one.hash}.finished"):
+    if one.submitted and not spool.waits(str(state), one.hash, "finished"):
         if not rows:
             raise Violated("submitted: neither in the spool nor in the journal")
         if State(rows[0][0]) in ENDED - {State.RELOCATED}:

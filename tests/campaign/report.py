@@ -1,12 +1,13 @@
 """docs/reliability.md: the figures of the last campaign in the words of report.md."""
 
+import fcntl
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.campaign.invariants import ALWAYS, AT_THE_END
-from tests.campaign.ledger import Ledger
+from tests.campaign.ledger import WHERE, Ledger
 from tests.support.needs import ROOT
 
 FIGURES = Path(ROOT, "docs", "reliability.json")
@@ -16,10 +17,13 @@ _WORDS = Path(__file__).with_name("report.md")
 
 def update(part: str) -> None:
     """Given a part that was run, take its figures over and write the page."""
-    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    figures[part] = Ledger(part).figures()
-    FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
-    PAGE.write_text(page(figures))
+    found = Ledger(part).figures()
+    with WHERE.joinpath("report.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other parts may run beside
+        figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+        figures[part] = found
+        FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+        PAGE.write_text(page(figures))
 
 
 def page(figures: Mapping[str, Any]) -> str:

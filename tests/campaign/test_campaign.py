@@ -1,12 +1,14 @@
 """A sample of the campaign that script/campaign runs in full."""
 
 import contextlib
+import errno
 import random
 
 import pytest
 
 from tests.campaign import crashes, powerloss, transfers, troubles
 from tests.campaign.life import Rig
+from tests.campaign.steps import Step, Strike
 
 pytestmark = pytest.mark.real
 
@@ -18,6 +20,19 @@ def test_a_life_that_is_struck_anywhere_ends_right(part):
     with Rig() as rig:
         for _, run in random.Random(SEED).sample(list(part(rig, rig.trace())), 4):
             run()
+
+
+@pytest.mark.parametrize("deed", [f"errno:{errno.ENOSPC}", f"errno-on:{errno.EIO}"])
+@pytest.mark.parametrize("step", ["unlink state/spool/H.finished.taken", "rename state/spool/H.finished"])
+def test_a_submission_whose_entry_cannot_be_renamed_or_removed_for_a_while_is_read_once(deed, step):
+    with Rig() as rig:
+        torrent = rig.prepare()
+        [found] = [text for text in {step.text for step in rig.trace()} if text.startswith(step)]
+        torrent = rig.prepare()
+        rig.live(torrent, rig.watch.environment(Strike(Step(found), deed), [torrent.hash]))
+        assert rig.watch.struck
+        read = [event for event in rig.box.supervisor.events(torrent.hash) if event.text.startswith("submitted")]
+        assert len(read) == 1
 
 
 def test_a_clock_that_is_put_back_and_a_want_of_memory_hold_nothing_up():

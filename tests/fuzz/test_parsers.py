@@ -318,6 +318,7 @@ def test_a_hook_is_read_as_it_was_written(state_dir):
                 b"all.finished",
                 HASH.encode(),
                 f"{HASH}.finished.".encode(),
+                f"{HASH}.finished.taken".encode(),
                 f"{HASH}.\n".encode(),
             ]
         ),
@@ -335,9 +336,12 @@ def test_names_in_the_spool(names):
         for name, subject, event in entries:
             assert subject == spool.ALL or (spool.is_hash(subject) and subject.isupper() | subject.isdigit())
             assert event in spool.EVENTS + spool.COMMANDS + spool.QUEUE_COMMANDS
-            assert name.partition(".")[2] == event
+            assert name.partition(".")[2] in (event, f"{event}.taken")
         assert sorted([*strange, *(name for name, _, _ in entries)]) == sorted(os.listdir(place))
-        assert spool.discard(home, [name for name, _, _ in entries]) == []
+        taken, stay = spool.take(home, entries)
+        assert {entry[1:] for entry in taken} == {entry[1:] for entry in entries}
+        assert stay == []
+        assert spool.discard(home, [name for name, _, _ in taken]) == []
         assert sorted(os.listdir(place)) == sorted(strange)
 
 
