@@ -207,8 +207,8 @@ class Arbiter:
             unread = [entry for entry in entries if entry[0] not in self._read]
             entries, untaken = spool.take(self._settings.state_dir, unread)
             self._scan = bool(untaken)
-            # One that was read, and could not be removed yet, may have been replaced by a new one.
-            self._read = [name for name in self._read if name not in {taken for taken, _, _ in entries}]
+            new = {name for name, _, _ in entries}  # may have replaced one that was read and could not be removed yet
+            self._read = [name for name in self._read if name not in new]
             if entries:
                 messages.append(Submission(tuple(entries)))
             self._strange.intersection_update([*strange, *untaken, *self._read])
