@@ -184,13 +184,14 @@ def _status(options: "Namespace") -> int:
     from supervisor.commands import plain, status
 
     state_dir = _state_dir(options)
-    if options.json:
-        return _print_json(status.as_dict(status.gather(state_dir, _now())))
-    if _on_terminal():
+    if not options.json and _on_terminal():
         from supervisor.commands import watching
 
         return watching.watch(state_dir) if options.watch else watching.show(status.gather(state_dir, _now()))
-    return plain.watch(state_dir) if options.watch else _print(plain.render(status.gather(state_dir, _now())))
+    if options.watch:
+        return plain.watch(state_dir, plain.document if options.json else plain.text)
+    view = status.gather(state_dir, _now())
+    return _print_json(status.as_dict(view)) if options.json else _print(plain.render(view))
 
 
 def _queue_list(options: "Namespace") -> int:

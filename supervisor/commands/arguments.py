@@ -80,7 +80,9 @@ def parser() -> argparse.ArgumentParser:
     made = command(commands, "status", "status", "show workers, queue, disks and problems",
                    "status\nstatus --watch\nstatus --json | jq .problems")  # fmt: skip
     json(made)
-    made.add_argument("--watch", action="store_true", help="show it anew every second, until Ctrl-C")
+    made.add_argument(
+        "--watch", action="store_true", help="show it anew every second, until Ctrl-C; with --json an object a line"
+    )
 
     queue = group("queue", "see and change what is to be copied", "queue list")
     json(command(queue, "list", "queue_list", "list what is being copied, queued, waiting or failed", "queue list"))

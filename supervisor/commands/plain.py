@@ -1,14 +1,16 @@
 """The status as lines of text of 80 columns, for pipes, mails and terminals that can do no more."""
 
+import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from supervisor.adapters import clock
 from supervisor.commands.display import WIDTH, bar, clean, fit, percent, share, size, span, wrapped
 from supervisor.commands.status import (
     View,
     about_marks,
+    as_dict,
     full_in,
     gather,
     held_back,
@@ -32,12 +34,21 @@ def render(view: View) -> Iterator[str]:
         yield fit(clean(line), WIDTH, pad=False)
 
 
-def watch(state_dir: str) -> int:
-    """Print the status anew every second until Ctrl-C; return the exit code."""
+def text(view: View) -> str:
+    """Return the status as lines and an empty one, in what standard output can say."""
+    return "".join(f"{clean(line, sys.stdout.encoding)}\n" for line in [*render(view), ""])
+
+
+def document(view: View) -> str:
+    """Return the status as one line of JSON (https://jsonlines.org)."""
+    return f"{json.dumps(as_dict(view))}\n"
+
+
+def watch(state_dir: str, show: Callable[[View], str]) -> int:
+    """Print what `show` makes of the status, anew every second until Ctrl-C; return the exit code."""
     try:
         while True:
-            lines = [clean(line, sys.stdout.encoding) for line in render(gather(state_dir, clock.now()))]
-            sys.stdout.write("".join(f"{line}\n" for line in [*lines, ""]))
+            sys.stdout.write(show(gather(state_dir, clock.now())))
             sys.stdout.flush()
             time.sleep(1)
     except KeyboardInterrupt:

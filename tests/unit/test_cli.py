@@ -357,6 +357,19 @@ def test_watch_draws_anew_in_place_until_ctrl_c(environ, state):
     assert b"down" in seen
 
 
+def test_watch_with_json_is_an_object_a_line_until_ctrl_c(environ, state):
+    fill(state, job())
+    with subprocess.Popen(
+        [*SEEDCACHE, "status", "--watch", "--json"], env=environ, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        first, second = (json.loads(process.stdout.readline()) for _ in range(2))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert all(json.loads(line)["version"] == 1 for line in process.stdout)
+    assert first["at"] < second["at"]
+    assert first["jobs"] == second["jobs"]
+
+
 def test_config_show_hides_keys_and_names_sources(seedcache):
     done = seedcache("config", "show", SONARR_API_KEY="verysecretkey", SONARR_URL="http://x:1")
     assert "verysecretkey" not in done.stdout
