@@ -276,7 +276,6 @@ class Dispatcher:
             self._board.put_notice(notice)
         self._settle(copied, now)
         self._board.then(partial(self._metrics.copied, result))
-        self.room.forget(job.hash)
         self._relief.copied(copied.hash, copied.label, self.settings)
 
     def _told(self, task: Notify, job: Job, failure: Failed | None, now: float) -> None:

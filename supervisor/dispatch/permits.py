@@ -45,7 +45,10 @@ class Permits:
         """Given the time, the settings and whether the SSD is all but full, find out what is allowed."""
         zone = clock.zone(settings.time_zone)
         self._budget = measures.amount(settings.hdd_daily_budget)
-        if self._budget.number and not self._day[0] <= now < self._day[1]:
+        if not self._budget.number:
+            self._day = 0.0, 0.0  # what was begun is not remembered; the journal has it if there is a budget again
+            self._begun, self._spent = set(), Counter()
+        elif not self._day[0] <= now < self._day[1]:
             self._day = schedules.midnight(zone, now), schedules.midnight(zone, now, days=1)
             self._begun, self._spent = set(), Counter()
             for job_hash in self._board.begun_since(self._day[0]):
@@ -84,7 +87,7 @@ class Permits:
     def begin(self, job: Job) -> None:
         """A copy is begun."""
         hdd = self._disks.hdd_of(job.destination)
-        if hdd is not None and job.hash not in self._begun:
+        if self._budget.number and hdd is not None and job.hash not in self._begun:
             self._begun.add(job.hash)
             self._spent[hdd.path] += job.size
 

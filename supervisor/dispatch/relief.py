@@ -148,6 +148,7 @@ class Relief:
             self.links,
             self.unfreed,
         )
+        self._together &= jobs.keys()
         plan = planning.plan(known, jobs, outset)
         return self._adopt(plan, settings.space_check_interval, now)
 

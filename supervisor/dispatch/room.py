@@ -62,10 +62,6 @@ class Room:
         self._waits[job.hash] = _Wait(frozenset(root.path for root in roots), wanted, tries)
         return tries
 
-    def forget(self, job_hash: str) -> None:
-        """A job does not wait for room any more."""
-        self._waits.pop(job_hash, None)
-
     def returned(self, settings: Settings) -> list[Job]:
         """Return the jobs that wait for room, and may have it now."""
         jobs = self.waiting()
@@ -130,6 +126,8 @@ class Room:
         return None if root is None else (root, job.size)
 
     def _entered(self, job: Job) -> None:
+        if job.state not in _COMING and job.state is not State.WAITING:
+            self._waits.pop(job.hash, None)
         before, claim = self._claims.pop(job.hash, None), self._claim(job)
         if before is not None:
             self._claimed[before[0]] -= before[1]
