@@ -100,6 +100,7 @@ class Seedbox:
         self._stack = contextlib.ExitStack()
         self._sizes = ssd_mib, hdd_mib
         self._torrents = 0
+        self.environment: dict[str, str] = {}  # of the supervisor, beside what it always gets
         self.supervisor: SupervisorProcess
         self.client: RTorrentProcess
 
@@ -131,6 +132,7 @@ class Seedbox:
         """Start the client, with the hook, and the supervisor; both can be stopped and started again."""
         self.client = RTorrentProcess(self.version, self.home / "client", SMALL + NOTES + hook(self.state) + extra)
         self.supervisor = SupervisorProcess(self.home / "seedcache", self.ssd, self.hdd, self.client.url, **settings)
+        self.supervisor.environment |= self.environment
         self._stack.callback(self.client.close)
         self._stack.callback(self.supervisor.close)
         self.client.start()

@@ -14,7 +14,7 @@ from typing import Any, Self
 import psutil
 
 from supervisor import spool
-from supervisor.jobs import Event, Job, Notice, State
+from supervisor.jobs import Event, Job, Notice, Sample, State
 from supervisor.journal import Journal, place
 from tests.support.rtorrents import until
 
@@ -205,6 +205,10 @@ class SupervisorProcess:
     def notices(self, job_hash: str) -> list[Notice]:
         return self._read(lambda journal: journal.notices(None, job_hash))
 
+    def uploads(self) -> dict[str, Sample]:
+        """What the journal has of the uploads, by hash."""
+        return dict(self._read(lambda journal: journal.uploads()))
+
     def _read(self, question: Any) -> Any:
         journal = Journal(place(str(self.state)), read_only=True)
         try:
@@ -242,5 +246,5 @@ class SupervisorProcess:
             capture_output=True,
             text=True,
             check=False,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.home), **(environment or {})},
+            env={"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environment, **(environment or {})},
         )
