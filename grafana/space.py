@@ -149,6 +149,16 @@ PANELS = (
         queries=(Query("seedcache_reconcile_bytes{@}", "{{instance}} {{kind}}"),),
     ),
     Panel(
+        id=20,
+        kind=Kind.LINES,
+        title="What should have been mended",
+        text="Torrents that no hook told of and partial copies, where the last sweep could not hand them in, or remove "
+        "them. When it stays orange, `seedcache reconcile --fix` on the host says why.",
+        unit="short",
+        queries=(Query('seedcache_reconcile_findings{@, kind=~"missed|partial"}', "{{instance}} {{kind}}"),),
+        alerts=("SeedcacheFindingStays",),
+    ),
+    Panel(
         id=16,
         kind=Kind.LINES,
         title="Since the last sweep",
