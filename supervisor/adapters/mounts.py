@@ -7,11 +7,13 @@ f_fsid is made from its UUID and the subvolume, and the UUID alone would miss a 
 """
 
 import os
+import re
 
 from supervisor.adapters import syscalls
 
 BTRFS = 0x9123683E
 _KINDS = ("uuid", "fsid", "source")  # the best first
+_ESCAPED = re.compile(rb"\\([0-7]{3})")  # proc(5): space, tab, newline and backslash in mountinfo
 _UDEV = "/run/udev/data"  # what udev found on each block device; readable for all, also in a unit with PrivateDevices
 
 
@@ -61,6 +63,15 @@ def mounted(descriptor: int) -> tuple[str, str]:
     return kind, source
 
 
+def is_mounted(path: str) -> bool:
+    """Say whether a file system is mounted right there, without asking it. Such a path has no symlink in it."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:
+            return any(_ESCAPED.sub(_unescaped, line.split()[4]) == os.fsencode(path) for line in file)
+    except OSError:
+        return False
+
+
 def mount_point(path: bytes) -> bytes:
     """Given an absolute path without a symlink in it, return the mount point that it lies on."""
     while not os.path.ismount(path):
@@ -95,3 +106,7 @@ def _udev_uuid(device: int) -> str:
     except OSError:
         return ""
     return found.partition("=")[2].replace("-", "").lower()
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 8)])

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from supervisor import spool
 from supervisor.adapters import files, mounts, premises
+from supervisor.adapters.patience import Patience
 from supervisor.commands import reader
 from supervisor.commands.display import size, span
 from supervisor.commands.findings import Finding, error, ok, warning
@@ -24,9 +25,13 @@ _WRITE, _ENTER = os.W_OK, os.X_OK
 def disks(settings: Settings, user: User) -> Iterator[Finding]:
     """Look at the two configured roots."""
     roots = [("SSD", settings.download_path_ssd), *(("HDD", path) for path in settings.final_dest_base_hdd)]
-    paths = [path for _, path in roots]
-    usable = True
+    paths = [path for _, path in roots if _answers(path)]
+    usable = len(paths) == len(roots)
     for role, path in roots:
+        if path not in paths:
+            remedy = "a network mount: is its server there? A disk: `dmesg` says whether it is failing"
+            yield error(role, f"{path} does not answer", remedy)
+            continue
         problem = _unusable(role, path, user)
         if problem is not None:
             usable = False
@@ -38,6 +43,14 @@ def disks(settings: Settings, user: User) -> Iterator[Finding]:
     if usable:
         yield _apart(paths)
         yield from _space(settings)
+
+
+def _answers(path: str) -> bool:
+    try:
+        Patience().ask(os.fsencode(path), lambda: os.path.exists(path))
+    except TimeoutError:
+        return False
+    return True
 
 
 def _unusable(role: str, path: str, user: User) -> Finding | None:

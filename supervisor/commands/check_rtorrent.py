@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from supervisor import spool
 from supervisor.adapters import files
+from supervisor.adapters.patience import Patience
 from supervisor.adapters.scgi import socket_path
 from supervisor.commands import holds, hook
 from supervisor.commands.check_host import file_system
@@ -135,7 +136,11 @@ def _paths(torrents: list["Torrent"], settings: Settings) -> Finding:
             "paths", f"none of {len(finished)} finished torrents is below the SSD or the HDD, such as {where}",
             "rTorrent and seedcache must see the same paths: mount them alike, or correct DOWNLOAD_PATH_SSD",
         )  # fmt: skip
-    lost = [torrent for torrent in ours[:_LOOKED_AT] if not os.path.lexists(torrent.base)]
+    some = ours[:_LOOKED_AT]
+    try:
+        lost = Patience().ask(b"", lambda: [torrent for torrent in some if not os.path.lexists(torrent.base)])
+    except TimeoutError:
+        return warning("paths", "cannot be looked at", "see the disk that does not answer")
     if lost:
         where = os.fsdecode(lost[0].base)
         return warning(

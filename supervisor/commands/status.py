@@ -91,7 +91,8 @@ def _of_the_running(view: View, snapshot: Snapshot) -> Iterator[str]:
         yield f"the journal cannot be written: {snapshot.journal_error}"
     for disk in snapshot.disks:
         if not disk.trusted:
-            yield f"the {disk.role.upper()} {disk.path} is not mounted, or another disk: `seedcache check` says more"
+            wrong = "is not mounted, does not answer, or is another disk"
+            yield f"the {disk.role.upper()} {disk.path} {wrong}: `seedcache check` says more"
     if not snapshot.rtorrent.reachable and snapshot.rtorrent.since:
         away = span(view.now - snapshot.rtorrent.since)
         yield f"rTorrent has not been reachable for {away}: {snapshot.rtorrent.error}"

@@ -155,7 +155,10 @@ def _hindered(snapshot: Snapshot, *, by_rtorrent: bool, destination: str = "") -
     for disk in snapshot.disks:
         concerned = f"{destination}/".startswith(f"{disk.path}/") if destination else not any(d.trusted for d in hdds)
         if not disk.trusted and (concerned or disk.role == "ssd"):
-            return Look(f"the {disk.role.upper()} {disk.path} is not there, or another disk; {then}", end=Exit.FAILED)
+            return Look(
+                f"the {disk.role.upper()} {disk.path} is not there, does not answer, or is another disk; {then}",
+                end=Exit.FAILED,
+            )
     if by_rtorrent and not snapshot.rtorrent.reachable:
         return Look(f"rTorrent cannot be reached: {snapshot.rtorrent.error}; {then}", end=Exit.UNREACHABLE)
     return None

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from supervisor.adapters import clock
+from supervisor.adapters import clock, mounts
+from supervisor.adapters.patience import Patience
 from supervisor.dispatch import destinations as destinations_of
 from supervisor.dispatch import schedules
 
@@ -105,9 +106,23 @@ def path(*, real: bool = False, optional: bool = False) -> Form:
             return text
         if "\0" in text or not text.startswith("/"):
             raise ValueError(f"{shown(raw)} is not an absolute path; write it from the root, like /srv/downloads")
-        return os.path.realpath(text) if real else os.path.normpath(text)
+        return _real(text) if real else os.path.normpath(text)
 
     return Form("absolute path", parse)
+
+
+def _real(text: str) -> str:
+    """Resolve every symlink; raise ValueError if the disk does not answer. A place where one is mounted has none."""
+    plain = text.rstrip("/")
+    if mounts.is_mounted(plain):
+        return plain
+    try:
+        return Patience().ask(os.fsencode(text), lambda: os.path.realpath(text))
+    except TimeoutError:
+        raise ValueError(
+            f"{shown(text)} does not answer; is it a network mount whose server is away, or a failing disk? "
+            "Mend it, or unmount it"
+        ) from None
 
 
 def paths() -> Form:
@@ -251,7 +266,7 @@ def destinations() -> Form:
                 )
             destinations_of.check(place.rstrip("/"))
             before = place.partition("{")[0].rpartition("/")[0] if "{" in place else place.rstrip("/")
-            real = os.path.realpath(before) if place.startswith("/") else before
+            real = _real(before) if place.startswith("/") else before
             found.append((str(label), real + place.rstrip("/")[len(before) :]))
         return tuple(found)
 

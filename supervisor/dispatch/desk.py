@@ -56,7 +56,7 @@ class Desk:
             self._board.tell(subject, "refused", now, f"{event} was asked for by hand, but it is {job.state}")
 
     def take_up(self, job: Job) -> None:
-        """After a restart: go on with what a person had asked for."""
+        """After a restart, or when a disk is back: go on with what a person had asked for."""
         if job.state in (State.COPIED, State.CACHED) and job.reason == _ASKED["relocate"]:
             self._relief.demand(job.hash)
         elif job.state in ON_HDD and job.reason == _ASKED["verify"]:

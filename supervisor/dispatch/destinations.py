@@ -113,7 +113,9 @@ def _choose(rule: str, roots: Sequence[Root], size: int, has_label: Callable[[by
         return roots[0]  # there is no choice: the copy waits for this disk
     there = [root for root in roots if root.there]
     if not there:
-        raise NoRoom("none of the HDDs is mounted, or they are not the ones they were; `seedcache check` says more")
+        raise NoRoom(
+            "none of the HDDs is mounted and answers, or they are not the ones they were; `seedcache check` says more"
+        )
     fitting = [root for root in there if root.room >= size]
     if not fitting:
         best = max(there, key=lambda root: root.room)

@@ -116,6 +116,9 @@ class Dispatcher:
                 self._relief.look(now, self.settings)
                 for job in self.room.returned(self.settings):
                     self._board.put(decisions.resumed(job, now), now, "there may be room for it again")
+                if self._relief.disks.have_returned():
+                    for job in self._board.living.values():
+                        self.desk.take_up(job)
             self._drifting.look(now)
             if now >= self._doorman.next_look:
                 self._doorman.look(now)

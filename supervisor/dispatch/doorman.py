@@ -153,7 +153,7 @@ class Doorman:
                 return str(error)
             hdd = self._relief.disks.hdd_of(destination)
             if hdd is None or hdd not in left:
-                return "the HDD is not mounted, or not the one it was"
+                return "the HDD is not mounted, does not answer, or is not the one it was"
             if torrent.size > left[hdd]:
                 return "what is downloaded to the HDD needs the room there"
             left[hdd] -= torrent.size

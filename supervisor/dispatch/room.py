@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from supervisor import measures
@@ -12,6 +13,7 @@ from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
 from supervisor.dispatch.destinations import Root, Rules
 from supervisor.dispatch.disks import Disks
+from supervisor.errors import NoRoom
 from supervisor.jobs import Job, State
 from supervisor.settings import Settings
 
@@ -48,7 +50,13 @@ class Room:
         finished = datetime.fromtimestamp(torrent.finished or now, clock.zone(settings.time_zone))
         rules = Rules(settings.destination_template, settings.destinations, settings.destination_choice)
         roots = self._roots(settings, without=torrent.hash)
-        return destinations.decide(torrent, finished, rules, roots, files.is_directory)
+        return destinations.decide(torrent, finished, rules, roots, self._has)
+
+    def _has(self, directory: bytes) -> bool:
+        try:
+            return self._disks.ask(directory, partial(files.is_directory, directory))
+        except TimeoutError as error:
+            raise NoRoom(f"the disk of {files.show(directory)} does not answer") from error
 
     def lacks(self, job: Job, lacking: int, settings: Settings) -> int:
         """A job was told that its HDD, or any if it has none yet, lacks so many bytes. Return how often in a row."""

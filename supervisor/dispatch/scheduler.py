@@ -6,7 +6,6 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from supervisor.adapters import files
 from supervisor.dispatch import decisions
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import COPIER, NOTIFIER, SPACE, Crew
@@ -78,9 +77,9 @@ class Scheduler:
         self._notices(now, settings)
 
     def _copies(self, now: float, settings: Settings) -> None:
-        devices = {place.path: _device(place.path) for place, disk in self._disks.measured() if disk.trusted}
+        devices = {place.path: self._disks.device(place.path) for place, disk in self._disks.measured() if disk.trusted}
         tasks = self._crew.tasks().values()
-        writing = Counter(_device(task.hdd.path) for task in tasks if isinstance(task, Copy | Prove))
+        writing = Counter(self._disks.device(task.hdd.path) for task in tasks if isinstance(task, Copy | Prove))
         self._busy_hdds = frozenset()
         for worker in list(self._crew.idle(COPIER)):
             free = {hdd for hdd, device in devices.items() if writing[device] < settings.writers_per_device}
@@ -227,10 +226,3 @@ class Scheduler:
 
 def _pace(settings: Settings) -> tuple[int, float]:
     return int(settings.copy_rate_limit * 1024**2), settings.pressure_limit
-
-
-def _device(path: bytes) -> int:
-    try:
-        return files.device_of(path)
-    except OSError:
-        return 0

@@ -62,7 +62,7 @@ def unready(snapshot: Snapshot, now: float) -> list[str]:
     if not snapshot.rtorrent.reachable:
         reasons.append(f"rTorrent is not reachable: {snapshot.rtorrent.error or 'not asked yet'}")
     reasons += [
-        f"the {disk.role.upper()} {disk.path} is not mounted, or is not the file system it was"
+        f"the {disk.role.upper()} {disk.path} is not mounted, does not answer, or is not the file system it was"
         for disk in snapshot.disks
         if not disk.trusted
     ]

@@ -39,6 +39,7 @@ def _lies(stack: contextlib.ExitStack, seed: int) -> Cases:
 PARTS: dict[str, Callable[[contextlib.ExitStack, int], Cases]] = {
     "kills": _of_life(crashes.kills),
     "cuts": _of_life(crashes.cuts),
+    "others": crashes.others,
     "errors": _of_life(crashes.errors),
     "transfers": transfers.cases,
     "powerloss": powerloss.cases,

@@ -1,6 +1,8 @@
 """Kills, power cuts and errors at every durable step of a torrent's life."""
 
+import contextlib
 import errno
+import random
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -9,6 +11,7 @@ from tests.campaign.life import Rig
 from tests.campaign.steps import Step, Strike
 
 WAL = "write state/journal.sqlite-wal"
+OTHERS = 40  # cuts on a file system that is not ext4
 NOT_KEPT = ("journal.sqlite-shm",)  # shared memory: SQLite makes it anew
 
 
@@ -49,6 +52,15 @@ def cuts(rig: Rig, steps: list[Step]) -> Iterator[tuple[str, Run]]:
         for after in (False, True):
             strike = Strike(step, "group", after)
             yield f"power {strike}", _struck(rig, strike, power=True)
+
+
+def others(stack: contextlib.ExitStack, seed: int) -> Iterator[tuple[str, Run]]:
+    """As cuts, on other file systems: so many of each."""
+    for filesystem in ("xfs", "btrfs"):
+        rig = stack.enter_context(Rig(filesystem=filesystem))
+        found = list(cuts(rig, rig.trace()))
+        for name, run in random.Random(seed).sample(found, min(len(found), OTHERS)):
+            yield f"{filesystem}: {name}", run
 
 
 def errors(rig: Rig, steps: list[Step]) -> Iterator[tuple[str, Run]]:

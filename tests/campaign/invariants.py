@@ -9,8 +9,10 @@ from pathlib import Path
 
 from supervisor import spool
 from supervisor.adapters import session
-from supervisor.jobs import ENDED, State
+from supervisor.errors import SeedcacheError
+from supervisor.jobs import ENDED, ON_HDD, State
 from supervisor.journal import place
+from supervisor.transfer import metainfo
 from tests.support.torrents import contents
 
 ALWAYS = {
@@ -20,6 +22,7 @@ ALWAYS = {
     "final names": "what stands at a final name on the HDD is byte for byte right",
     "foreign": "no file that is not the torrent's was written, changed or removed",
     "journal": "the journal opens and passes SQLite's integrity check",
+    "metafile": "where the journal has a copy on the HDD, our own copy of the torrent's metafile is whole",
     "submitted": "a submission that returned 0 is in the spool or in the journal",
 }
 AT_THE_END = {
@@ -117,6 +120,12 @@ def check_journal(state: Path, one: Expected) -> None:
                 raise Violated(f"journal: {verdict}")
             if database.execute("SELECT name FROM sqlite_master WHERE name = 'jobs'").fetchone():
                 rows = database.execute("SELECT state FROM jobs WHERE hash = ?", (one.hash,)).fetchall()
+    if rows and State(rows[0][0]) in ON_HDD:
+        kept = state / "metainfo" / f"{one.hash}.torrent"
+        try:
+            metainfo.parse(kept.read_bytes(), one.hash)
+        except (OSError, SeedcacheError) as error:
+            raise Violated(f"metafile: {rows[0][0]}, but {error}") from error
     if one.submitted and not spool.waits(str(state), one.hash, "finished"):
         if not rows:
             raise Violated("submitted: neither in the spool nor in the journal")

@@ -1,13 +1,14 @@
 """One torrent's whole life on real parts, struck at one step: kill, power cut, error; then restarted and checked.
 
 The life: rTorrent seeds it from the SSD, the hook submits it, it is copied, proven and published, Sonarr is told, it is
-relocated. A real rTorrent, a real supervisor, ext4 on loop devices; Sonarr is the stand-in.
+relocated. A real rTorrent, a real supervisor, file systems on loop devices; Sonarr is the stand-in.
 """
 
 import contextlib
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -35,18 +36,19 @@ MEND_AFTER = 2.0  # seconds in which a disk stays broken
 class Rig:
     """What every life needs, made once: three file systems, rTorrent, Sonarr."""
 
-    def __init__(self, version: str = OLD) -> None:
-        self.version = version
+    def __init__(self, version: str = OLD, filesystem: str = "ext4") -> None:
+        self.version, self._filesystem = version, filesystem
         self._stack = contextlib.ExitStack()
         self._lives = 0
 
     def __enter__(self) -> Self:
         enter = self._stack.enter_context
         self.home = Path(enter(tempfile.TemporaryDirectory(prefix="seedcache-campaign-", dir=MEMORY)))
-        self.system = enter(loop_mounted(self.home, "system", mib=48))  # the supervisor's state and rTorrent's session
+        # The supervisor's state and rTorrent's session.
+        self.system = enter(loop_mounted(self.home, "system", self._filesystem, 48))
         self.arr = enter(FakeArr("sonarr"))
         self.arr.polls_until_done = 1
-        self.box = enter(Seedbox(self.system / "box", self.version, ssd_mib=16, hdd_mib=32))
+        self.box = enter(Seedbox(self.system / "box", self.version, 16, 32, self._filesystem))
         self.box.start(
             sonarr_url=self.arr.url, sonarr_api_key=KEY, sonarr_tag="tv", copy_retry_attempts=1000,
             max_concurrent_processes=1, rpc_timeout=5, log_level="INFO", retry_delay=0.1,
@@ -153,7 +155,7 @@ class Rig:
         mounts = [self.system, box.ssd, box.hdd]
         images = [where.parent / f"{where.name}.image" for where in mounts]
         for image in images:
-            shutil.copyfile(image, image.with_suffix(".cut"))
+            subprocess.run(["cp", "--sparse=always", image, image.with_suffix(".cut")], check=True)
         for where, image in sorted(zip(mounts, images, strict=True), reverse=True):
             subprocess.run(["umount", where], check=True)
             image.with_suffix(".cut").replace(image)
@@ -263,23 +265,26 @@ class Life:
         job = self.job()
         return job is not None and job.state is State.RELOCATED
 
-    def _leave(self) -> None:
-        """See that it has nothing left to do, and stop it."""
+    def _leave(self) -> bool:
+        """See that it has nothing left to do, and stop it; return whether a strike took it before it had ended."""
         box, supervisor = self.box, self.box.supervisor
         if not supervisor.alive:
             supervisor.start(ready=False)
         until(lambda: not supervisor.alive or supervisor.live(), "it supervises")
         until(lambda: not supervisor.alive or not os.listdir(box.state / "spool"), "nothing left: the spool is empty")
         code = supervisor.stop() if supervisor.alive else supervisor.wait()
-        if code != 0 and not (self.rig.watch.struck and supervisor.environment):
+        # A strike after a step is told before the step, whose effect may be seen long before the process is killed.
+        killed = code == -signal.SIGKILL and self.environment.get("STEPS_DO") in ("kill", "group")
+        struck = self.rig.watch.struck and bool(supervisor.environment or killed)
+        if code != 0 and not struck:
             raise Violated(f"drains: exit code {code}")
         until(lambda: not box.processes(), "nothing left: no process")
+        return struck
 
     def _check_end(self) -> None:
         box, torrent, rig = self.box, self.torrent, self.rig
         one = rig.expected(torrent, submitted=True)
-        self._leave()
-        if rig.watch.struck and box.supervisor.environment:  # while it left
+        if self._leave():
             self._was_struck()
             rig.watch.heal()
             self._leave()

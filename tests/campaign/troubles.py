@@ -26,7 +26,7 @@ from tests.campaign.life import Life, Rig
 from tests.campaign.steps import Step, Strike
 from tests.fakes.arr import KEY, Mode
 from tests.support.mounts import loop_mounted
-from tests.support.needs import need_program
+from tests.support.needs import ROOT, need_program
 from tests.support.rtorrents import VERSIONS, until
 from tests.support.seedbox import fill
 from tests.support.servers import listening, scgi_request
@@ -244,6 +244,7 @@ def limits(rig: Rig) -> Iterator[tuple[str, Run]]:
 
             yield f"limit: {value} {what}", run
     yield "limit: no room in TMPDIR", lambda: _no_temporary_files(rig)
+    yield "limit: no room in /tmp", lambda: _full_tmp(rig)
     yield "limit: no inode on the HDD", lambda: _no_inodes(rig)
     yield "the Manager is killed 15 times", lambda: _managers(rig)
     yield "50 scrapes at once", lambda: _scrapes(rig)
@@ -254,6 +255,40 @@ def _no_temporary_files(rig: Rig) -> dict[str, int]:
     with loop_mounted(rig.home, "temporary", "tmpfs", mib=1) as temporary:
         (temporary / "ballast").write_bytes(bytes(1 << 20))
         rig.live(torrent, {"TMPDIR": str(temporary)})
+    return {}
+
+
+_FULL_TMP = """
+new=$0
+mount -t tmpfs -o size=64k tmpfs "$new"
+for kept in "$1" "$2"; do  # in /tmp perhaps, and needed
+    mkdir -p "$new/${kept#/tmp/}" && mount --bind "$kept" "$new/${kept#/tmp/}"
+done
+cp /bin/sh "$new/ballast" 2>/dev/null && exit 1
+mount --rbind "$new" /tmp && shift 2 && exec "$@"
+"""
+
+
+def _full_tmp(rig: Rig) -> dict[str, int]:
+    """In a mount namespace of its own: only the supervisor's processes see it."""
+    torrent, supervisor = rig.prepare(), rig.box.supervisor
+    new = rig.home / "tmp"
+    new.mkdir()
+    supervisor.through = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        _FULL_TMP,
+        str(new),
+        ROOT,
+        os.path.dirname(rig.box.client.socket),
+    ]
+    try:
+        rig.live(torrent, {})
+    finally:
+        supervisor.through = []
+        new.rmdir()
     return {}
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from supervisor import spool
 from supervisor.jobs import Proof, State
 from tests.support.mounts import loop_mounted
 from tests.support.rtorrents import until
@@ -315,7 +316,7 @@ def test_submissions_stay_in_the_spool_while_the_journals_disk_is_full_and_are_d
         assert box.supervisor.get("/-/ready")[0] == 503
         with idle(box, 6):
             pass
-        assert {f"{torrent.hash}.finished" for torrent in torrents} <= set(os.listdir(state / "spool"))
+        assert all(spool.waits(str(state), torrent.hash, "finished") for torrent in torrents)
         assert not list(box.hdd.glob("Show*"))
         ballast.unlink()
         for torrent in torrents:

@@ -94,9 +94,12 @@ def cached(top: Path) -> int:
 class Seedbox:
     """Everything below one directory, started as it is asked for and gone when it is left."""
 
-    def __init__(self, home: Path, version: str = OLD, ssd_mib: int = 64, hdd_mib: int = 128) -> None:
+    def __init__(
+        self, home: Path, version: str = OLD, ssd_mib: int = 64, hdd_mib: int = 128, filesystem: str = "ext4"
+    ) -> None:
         self.home = home
         self.version = version
+        self._filesystem = filesystem
         self._stack = contextlib.ExitStack()
         self._sizes = ssd_mib, hdd_mib
         self._torrents = 0
@@ -111,8 +114,8 @@ class Seedbox:
         # while a disk that others keep busy is at it (seen: 10 s for 3,000 files).
         memory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="seedcache-disks-", dir=MEMORY))
         disks = Path(memory, "disks")  # two levels of our own above each root, for what might lead out of it
-        self.ssd = self._stack.enter_context(loop_mounted(disks, "ssd", mib=self._sizes[0]))
-        self.hdd = self._stack.enter_context(loop_mounted(disks, "hdd", mib=self._sizes[1]))
+        self.ssd = self._stack.enter_context(loop_mounted(disks, "ssd", self._filesystem, self._sizes[0]))
+        self.hdd = self._stack.enter_context(loop_mounted(disks, "hdd", self._filesystem, self._sizes[1]))
         self.state = self.home / "seedcache" / "state"
         self._stack.callback(self._nothing_left)
         return self

@@ -52,6 +52,7 @@ class SupervisorProcess:
             "log_level": "DEBUG",
         } | settings
         self.ssd, self.hdd = ssd, hdd
+        self.through: list[str] = []  # the command that starts it, if it is not started directly
         self.environment: dict[str, str] = {}  # for its processes and the hook, beside what they always get
         self._process: subprocess.Popen[bytes] | None = None
         self.configure()
@@ -83,7 +84,7 @@ class SupervisorProcess:
         assert not self.alive
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [COMMAND, "--config", str(self.config), "run"],
+                [*self.through, COMMAND, "--config", str(self.config), "run"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from supervisor.adapters import mounts
-from tests.support.mounts import MAKE, SMALLEST_MIB
+from tests.support.mounts import MAKE, SMALLEST_MIB, loop_mounted
 from tests.support.needs import need_program, need_root
 
 
@@ -156,3 +156,12 @@ def test_a_root_on_the_disk_that_anothers_is_mounted_in_is_suspicious(tmp_path, 
             assert mounts.on_anothers(hdd, [ssd, hdd]) == data
             assert mounts.on_anothers(ssd, [ssd, hdd]) == b""
         assert mounts.on_anothers(hdd, [ssd, hdd]) == b""
+
+
+def test_a_mount_point_is_told_by_its_exact_path(tmp_path):
+    with loop_mounted(tmp_path, "a b", "tmpfs") as where:
+        assert mounts.is_mounted(str(where))
+        (where / "c").mkdir()
+        assert not mounts.is_mounted(str(where / "c"))
+        assert not mounts.is_mounted(str(tmp_path / "a"))
+    assert not mounts.is_mounted(str(where))

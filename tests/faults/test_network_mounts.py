@@ -1,0 +1,132 @@
+"""An HDD behind a server that hangs or dies: a file system in user space (bindfs) whose server is stopped or killed."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from supervisor.jobs import State
+from tests.support.mounts import loop_mounted
+from tests.support.needs import need_program
+from tests.support.rtorrents import until
+from tests.support.seedbox import Seedbox
+from tests.support.torrents import contents
+
+pytestmark = pytest.mark.real
+
+FILES = {b"a": 300_000, b"b/c": 70_001, b"b/empty": 0}
+
+
+class Nas:
+    """What is behind it is a directory on the HDD of the seedbox."""
+
+    def __init__(self, behind, where):
+        self.behind, self.where = behind, where
+        behind.mkdir()
+        where.mkdir()
+        self.serve()
+
+    def serve(self):
+        self.server = subprocess.Popen([need_program("bindfs"), "-f", self.behind, self.where])
+        until(lambda: os.path.ismount(self.where), "it is mounted")
+
+    def hang(self):
+        self.server.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.server.send_signal(signal.SIGCONT)
+
+    def die(self):
+        self.server.kill()
+        self.server.wait()
+
+    def unmount(self):
+        subprocess.run(["umount", "--lazy", self.where], check=True)
+
+
+@pytest.fixture
+def box(tmp_path):
+    with Seedbox(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def nas(box, tmp_path):
+    made = Nas(box.hdd / "behind", tmp_path / "nas")
+    yield made
+    made.die()  # whoever waits for it is told so
+    box.supervisor.close()
+    box.client.close()
+    made.unmount()
+
+
+def is_relocated(box, nas, torrent, expected):
+    job = box.supervisor.wait_for(torrent.hash, State.RELOCATED)
+    assert job.attempts == 0
+    assert contents(nas.where / "Show") == expected
+    assert not (box.ssd / "Show").exists()
+    assert box.seeds_from(nas.where, torrent)
+
+
+def is_on_the_ssd(box, torrent, expected):
+    assert contents(box.ssd / "Show") == expected
+    assert box.seeds_from(box.ssd, torrent)
+
+
+def is_not_trusted(box, nas):
+    until(lambda: box.supervisor.metric("seedcache_disk_trusted", path=str(nas.where)) == 0, "it is not trusted")
+    assert str(nas.where) in box.supervisor.get("/-/ready")[1]
+
+
+def status_says_so(box):
+    def words():
+        return " ".join(box.supervisor.run("status").stdout.split())
+
+    until(lambda: "nas is not mounted, does not answer, or is another disk" in words(), "status says so")
+
+
+@pytest.mark.parametrize("first", ["asked", "noticed"])
+def test_a_server_that_hangs_holds_up_its_own_torrents_only_and_they_go_on_with_it(box, nas, tmp_path, first):
+    other = box.enter(loop_mounted(tmp_path, "other"))
+    box.start(final_dest_base_hdd=[str(nas.where), str(other)], destinations=[f"films={other}", f"tv={nas.where}"])
+    show = box.seed("Show", FILES, label="tv")
+    expected = contents(box.ssd / "Show")
+    box.supervisor.wait_for(show.hash, State.CACHED)
+    nas.hang()
+    if first == "asked":
+        box.supervisor.ask(show.hash, "relocate")
+    is_not_trusted(box, nas)
+    if first == "noticed":
+        box.supervisor.ask(show.hash, "relocate")
+        until(lambda: not os.listdir(box.state / "spool"), "it is read")
+    film = box.seed("film", FILES, label="films")
+    box.supervisor.wait_for(film.hash, State.CACHED)
+    box.supervisor.signal(signal.SIGHUP)
+    until(lambda: "action=reloaded" in box.supervisor.said(), "it has read its settings")
+    assert box.supervisor.get("/-/healthy")[0] == 200
+    status_says_so(box)
+    check = box.supervisor.run("check")
+    assert f"{nas.where} does not answer" in check.stdout
+    below = box.supervisor.run("status", environment={"FINAL_DEST_BASE_HDD": f"{nas.where}/media"})
+    assert (below.returncode, f"'{nas.where}/media' does not answer" in below.stderr) == (3, True)
+    is_on_the_ssd(box, show, expected)
+    nas.go_on()
+    is_relocated(box, nas, show, expected)
+
+
+def test_a_server_that_dies_costs_nothing_and_its_torrents_go_on_with_the_next(box, nas):
+    box.start(final_dest_base_hdd=[str(nas.where)], copy_retry_attempts=1)
+    show = box.seed("Show", FILES)
+    expected = contents(box.ssd / "Show")
+    box.supervisor.wait_for(show.hash, State.CACHED)
+    nas.die()
+    box.supervisor.ask(show.hash, "relocate")
+    film = box.seed("film", FILES)
+    is_not_trusted(box, nas)
+    status_says_so(box)
+    is_on_the_ssd(box, show, expected)
+    nas.unmount()
+    nas.serve()
+    is_relocated(box, nas, show, expected)
+    assert box.supervisor.wait_for(film.hash, State.CACHED).attempts == 0
