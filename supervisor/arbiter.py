@@ -20,6 +20,7 @@ from inotify_simple import INotify, flags
 
 from supervisor import broker, logs, spool
 from supervisor.adapters import clock, locks, premises, processes, systemd
+from supervisor.dispatch.announcements import notifiers
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
 from supervisor.dispatch.disks import Disks
@@ -123,7 +124,7 @@ class Arbiter:
                 self._settings.copy_io_priority,
                 (self._settings.log_level, self._settings.log_file, self._settings.log_format),
             )
-            self._fleet = Fleet(given, self._settings.max_concurrent_processes)
+            self._fleet = Fleet(given, self._settings.max_concurrent_processes, notifiers(self._settings))
             stack.callback(self._fleet.shut_down)
             self._listen()
             self._inquirer.start()
@@ -312,7 +313,7 @@ class Arbiter:
             logging.getLogger().setLevel(settings.log_level)
             self._settings = self._dispatcher.settings = self._view.settings = settings
             self._inquirer.reach(settings.download_path_ssd, settings.scgi_url, settings.rpc_timeout)
-            self._fleet.want(settings.max_concurrent_processes)
+            self._fleet.want(settings.max_concurrent_processes, notifiers(settings))
             self._relief.soon(anyway=True)
             self._doorman.soon(clock.now())
             log.info("", extra={"action": "reloaded"})

@@ -34,7 +34,7 @@ class _Child:
 class Fleet:
     """All child processes of the supervisor."""
 
-    def __init__(self, given: loop.Circumstances, copiers: int) -> None:
+    def __init__(self, given: loop.Circumstances, copiers: int, notifiers: int) -> None:
         # A fork server: children share the pages of what is loaded once, and no thread of the parent is forked into
         # them. `fork` would copy the parent's threads' locks; `spawn` would load everything once for each worker.
         self._context = multiprocessing.get_context("forkserver")
@@ -44,7 +44,7 @@ class Fleet:
         self._children: dict[str, _Child] = {}
         self._deaths: dict[str, int] = {}
         self._respawn: list[tuple[float, str]] = []
-        self._wanted = self._names(copiers)
+        self._wanted = self._names(copiers, notifiers)
         self._manager: broker.Broker
         self.manager_process: BaseProcess  # another one for each Manager
         self._manager_started: float | None = None
@@ -52,8 +52,9 @@ class Fleet:
         self.start_manager()
 
     @staticmethod
-    def _names(copiers: int) -> tuple[str, ...]:
-        return (*(f"{COPIER}-{number}" for number in range(1, copiers + 1)), SPACE, NOTIFIER)
+    def _names(copiers: int, notifiers: int) -> tuple[str, ...]:
+        counts = {COPIER: copiers, NOTIFIER: notifiers}
+        return (SPACE, *(f"{role}-{number}" for role, count in counts.items() for number in range(1, count + 1)))
 
     def start_manager(self) -> None:
         """Start the Manager, or the one that replaces it at the same address."""
@@ -100,9 +101,9 @@ class Fleet:
         self._children[name] = _Child(process, mailbox, now, processes.start_time(pid))
         yield name, pid
 
-    def want(self, copiers: int) -> None:
-        """Have so many copy workers from now on; those that are too many leave when they have finished their task."""
-        self._wanted = self._names(copiers)
+    def want(self, copiers: int, notifiers: int) -> None:
+        """Have so many of each from now on; those that are too many leave when they have finished their task."""
+        self._wanted = self._names(copiers, notifiers)
         for name in set(self._children) - set(self._wanted):
             self.send(name, Quit())
 

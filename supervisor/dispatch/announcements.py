@@ -20,10 +20,16 @@ from supervisor.observation.metrics import Metrics
 from supervisor.settings import Settings
 
 HOUR = 3600.0  # seconds
+_NOTIFIERS = 2  # at most: one that hangs keeps one of them for half a minute
 _AT_ONCE = 10_000  # events that one summary may tell of
 _NEVER = float("inf")
 
 Pending = Sequence[tuple[int, Event]]  # events with their numbers, the oldest first
+
+
+def notifiers(settings: Settings) -> int:
+    """Return how many notifiers are wanted: with several services, one that hangs must not keep the others waiting."""
+    return min(max(len(table.services(settings)), 1), _NOTIFIERS)
 
 
 def free_at(mark: Bookmark, limit: int, now: float) -> float:
@@ -78,13 +84,14 @@ class Announcements:
     @property
     def next_due(self) -> float:
         """When there may be something to tell (unix seconds; infinity: not before something happens)."""
-        return min(self._look.values(), default=_NEVER)
+        told = self._crew.telling()
+        return min((look for service, look in self._look.items() if service not in told), default=_NEVER)
 
     def _happened(self, _events: Sequence[Event]) -> None:
         self._look = dict.fromkeys(self._look, 0.0)
 
     def schedule(self, now: float, settings: Settings, tokens: Iterator[int]) -> None:
-        """Give an idle notifier the next message, if one is due."""
+        """Give idle notifiers the next messages, if any are due."""
         wanted = table.messengers(settings)
         for service, mark in self._board.bookmarks.items():
             if service not in wanted and mark.event != OFF:
@@ -94,6 +101,8 @@ class Announcements:
             worker = next(self._crew.idle(NOTIFIER), None)
             if worker is None:
                 return
+            if service in self._crew.telling():
+                continue
             found = self._board.bookmark(service)
             if found is None or found.event == OFF:  # it is told of what happens from now on
                 self._board.put_bookmark(Bookmark(service, self._board.last_event()))

@@ -5,7 +5,7 @@ What has ended is read from the journal when it is asked for, so memory follows 
 
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from supervisor.adapters import clock
@@ -208,9 +208,9 @@ class Board:
         """Return when the next waiting job is due (unix seconds; infinity: none waits)."""
         return self._waiting[0][0] if self._waiting else float("inf")
 
-    def next_notice_due(self) -> float:
-        """Return when the next notice is due (unix seconds; infinity: there is none)."""
-        return min((notice.due for notice in self.notices.values()), default=float("inf"))
+    def next_notice_due(self, told: Container[str]) -> float:
+        """Return when the next notice for none of those services is due (unix seconds; infinity: there is none)."""
+        return min((notice.due for notice in self.notices.values() if notice.service not in told), default=float("inf"))
 
     def _enter(self, job: Job, before: State | None) -> None:
         if before is not None:

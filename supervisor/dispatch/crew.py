@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from supervisor.messages import Copy, Phase, Progress, Task
+from supervisor.messages import Announce, Copy, Notify, Phase, Progress, Task
 from supervisor.observation.snapshot import Worker
 
 COPIER, SPACE, NOTIFIER = "copier", "space", "notifier"  # the roles; a worker's name is its role, or begins with it
@@ -91,6 +91,10 @@ class Crew:
     def tasks(self) -> dict[str, Task]:
         """Return who has what."""
         return {worker: member.task for worker, member in self._members.items() if member.task is not None}
+
+    def telling(self) -> frozenset[str]:
+        """Return the services that are being told something: each by one notifier, so one that hangs keeps no other."""
+        return frozenset(task.service for task in self.tasks().values() if isinstance(task, Announce | Notify))
 
     def written(self) -> dict[str, int]:
         """Return for each torrent that is being copied the bytes that need no more room on the HDD."""

@@ -147,9 +147,9 @@ class Dispatcher:
         """When there is something to do without a message (unix seconds)."""
         due = min(self._relief.next_look, self._doorman.next_look, self._board.next_job_due(), self._drifting.next_due)
         due = min(due, self.scheduler.permits.next_change)
-        # While the notifier has one in hand, or there is none, its next word is what to wait for.
+        # While the notifiers have one in hand, or there is none, their next word is what to wait for.
         if any(self._crew.idle(NOTIFIER)):
-            return min(due, self._board.next_notice_due(), self._announcements.next_due)
+            return min(due, self._board.next_notice_due(self._crew.telling()), self._announcements.next_due)
         return due
 
     @property

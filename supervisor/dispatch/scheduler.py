@@ -215,7 +215,9 @@ class Scheduler:
 
     def _notices(self, now: float, settings: Settings) -> None:
         for worker in list(self._crew.idle(NOTIFIER)):
-            notice = min(self._board.all_unsent(), key=lambda notice: notice.due, default=None)
+            told = self._crew.telling()
+            unsent = (notice for notice in self._board.all_unsent() if notice.service not in told)
+            notice = min(unsent, key=lambda notice: notice.due, default=None)
             if notice is None or not is_due(notice.due, now):
                 return
             job = self._board.get(notice.hash)

@@ -54,6 +54,11 @@ def task(token: int, job: Job, service: str, settings: Settings) -> Notify:
     )
 
 
+def services(settings: Settings) -> tuple[str, ...]:
+    """Return all services that have an address: keys of `NOTIFIERS` and of `MESSENGERS`."""
+    return tuple(service for service in (*NOTIFIERS, *MESSENGERS) if getattr(settings, f"{service}_url"))
+
+
 def messengers(settings: Settings) -> tuple[str, ...]:
     """Return the messengers that have an address: keys of `MESSENGERS`."""
     return tuple(service for service in MESSENGERS if getattr(settings, f"{service}_url"))

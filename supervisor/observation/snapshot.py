@@ -17,7 +17,7 @@ WAITS = ("room", "copy-hours", "relocation-hours", "daily-budget")  # what a tor
 class Worker:
     """One worker process."""
 
-    name: str  # copier-1, space, notifier
+    name: str  # copier-1, space, notifier-1
     role: str  # copier, space, notifier
     pid: int  # 0: none at the moment
     up: bool  # it has said that it waits for tasks

@@ -32,6 +32,10 @@ class Receiver:
     apprise_keys: set[str] = field(default_factory=set)  # not empty: it is an Apprise API server
     posts: list[Post] = field(default_factory=list)
     port: int = 0
+    answers: threading.Event = field(default_factory=threading.Event)  # until it is set it hangs
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     @property
     def url(self) -> str:
@@ -46,6 +50,7 @@ class Receiver:
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 fake.posts.append(Post(self.path, dict(self.headers), content))
+                fake.answers.wait()
                 status = fake.status_for(self.path, content)
                 answer = b"" if status == 204 else fake.answer
                 self.send_response(status)
@@ -66,6 +71,7 @@ class Receiver:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.answers.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

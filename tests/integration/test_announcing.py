@@ -3,6 +3,7 @@
 import pytest
 
 from supervisor.jobs import State
+from tests.fakes.arr import KEY, FakeArr
 from tests.fakes.receiver import Receiver
 from tests.support.rtorrents import until
 from tests.support.seedbox import Seedbox
@@ -38,6 +39,19 @@ def test_what_happened_while_it_was_away_is_told_when_it_is_back_also_after_a_ki
         told = [(post.body["id"], post.body["hash"]) for post in hook.posts]
         assert sorted(told) == told, "in the order in which it happened"
         assert sorted(job_hash for _, job_hash in told) == sorted(t.hash for t in [*torrents, late]), "each once"
+
+
+def test_sonarr_is_told_while_the_webhook_hangs(tmp_path):
+    with Seedbox(tmp_path) as box, FakeArr("sonarr") as arr, Receiver() as hook:
+        hook.answers.clear()
+        box.start(webhook_url=hook.url, webhook_events=["failed"], sonarr_url=arr.url, sonarr_api_key=KEY)
+        box.seed("outside", FILES, label="../x")
+        until(lambda: hook.posts, "the webhook has it in hand")
+        torrent = box.seed("episode", FILES, label="sonarr")
+        box.supervisor.wait_for(torrent.hash, State.CACHED)
+        told = [command["downloadClientId"] for command in arr.commands]
+        assert told == [torrent.hash]
+        assert len(hook.posts) == 1, "it still hangs"
 
 
 def test_check_announce_sends_a_test(tmp_path):

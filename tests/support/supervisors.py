@@ -138,7 +138,7 @@ class SupervisorProcess:
         return self.live().get("workers", [])
 
     def worker(self, name: str) -> dict[str, Any]:
-        return next(worker for worker in self.crew() if worker["name"] == name)
+        return next(worker for worker in self.crew() if name in (worker["name"], worker["role"]))
 
     def copying(self, job_hash: str) -> bool:
         """Say whether a copier has written some of the torrent, and not all."""
@@ -158,7 +158,7 @@ class SupervisorProcess:
         return next(child for child in self.fork_server().children() if child.pid not in workers)
 
     def victim(self, name: str) -> psutil.Process:
-        """A process by name: parent, forkserver, manager, or a worker's name."""
+        """A process by name: parent, forkserver, manager, or a worker's name or role."""
         if name == "parent":
             return psutil.Process(self.pid)
         if name in ("forkserver", "manager"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from supervisor.dispatch.announcements import HOUR
+from supervisor.dispatch.announcements import HOUR, notifiers
 from supervisor.dispatch.dispatcher import WorkerLost
 from supervisor.jobs import State, Telling
 from supervisor.messages import SUMMARY, Announce, Failed, Notified, Notify
@@ -193,6 +193,37 @@ def test_one_messenger_that_is_down_does_not_keep_the_other_from_the_news(open_o
     first = tell(office, DOWN)
     second = tell(office)
     assert {first.service, second.service} == {"webhook", "apprise"}
+
+
+def test_a_service_that_hangs_keeps_one_notifier_and_no_other_service(open_office):
+    office = open_office(
+        webhook_events=("copied", "failed"), sonarr_url="http://s", sonarr_api_key="k", sonarr_tag="tv",
+        radarr_url="http://r", radarr_api_key="k", radarr_tag="tv",
+    )  # fmt: skip
+    fail(office, 1)
+    turn(office)
+    assert isinstance(office.task("notifier"), Announce), "the webhook hangs"
+    fail(office, 2)
+    office.hire("notifier-2")
+    assert "notifier-2" not in office.crew.tasks(), "it is not told by both"
+    assert office.dispatcher.next_due > office.now, "nor is the loop kept busy"
+    office.ask(a_hash(3))
+    office.locate(a_hash(3))
+    office.answer("copier-1", COPIED)
+    first = office.task("notifier-2")
+    office.answer("notifier-2", Notified())
+    second = office.task("notifier-2")
+    assert {first.service, second.service} == {"sonarr", "radarr"}
+    office.answer("notifier-2", Notified())
+    assert office.state(a_hash(3)) is State.CACHED
+    assert "notifier-2" not in office.crew.tasks()
+
+
+def test_with_several_services_there_are_two_notifiers(open_office):
+    assert notifiers(open_office(webhook_url="").settings) == 1
+    assert notifiers(open_office().settings) == 1
+    assert notifiers(open_office(sonarr_url="http://s", sonarr_api_key="k").settings) == 2
+    assert notifiers(open_office(apprise_url="http://a/k", sonarr_url="http://s", sonarr_api_key="k").settings) == 2
 
 
 def test_sonarr_goes_first_and_a_copy_waits_for_no_messenger(open_office):
