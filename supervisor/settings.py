@@ -279,10 +279,9 @@ class Settings:
             half_life=measures.seconds(self.policy_half_life),
         )
 
-    @property
-    def admission_reserve_bytes(self) -> int:
-        """The reserve in bytes."""
-        return int(self.admission_reserve * GIB)
+    def reserve(self, size: int) -> int:
+        """Given the size of the SSD in bytes, return how much of it downloads leave free."""
+        return min(int(self.admission_reserve * GIB), size // 10)
 
     def explain(self) -> list[Setting]:
         """Return every setting with its value, secrets hidden, and the source of the value."""

@@ -164,7 +164,7 @@ def _predecessor(client: "RTorrent") -> Finding:
 
 
 def low_disk(client: "RTorrent", settings: Settings) -> Finding:
-    """Look whether we make room before rTorrent closes its downloads for want of it."""
+    """Look whether we make room, and hold downloads, before rTorrent closes them for want of it."""
     limit, where = _closes_at(client)
     try:
         size_of_disk = files.usage(os.fsencode(settings.download_path_ssd)).size
@@ -175,7 +175,16 @@ def low_disk(client: "RTorrent", settings: Settings) -> Finding:
     remedy = "raise SPACE_LOW well above it, or lower close_low_diskspace in rTorrent's rc file"
     if 0 < ours <= limit:  # at 0 somebody means it: relocations are by hand
         return error("low disk", evidence, remedy)
-    return warning("low disk", evidence, remedy) if ours <= 2 * limit else ok("low disk", evidence)
+    if ours <= 2 * limit:
+        return warning("low disk", evidence, remedy)
+    reserve = settings.reserve(size_of_disk)
+    if settings.admission and size_of_disk and reserve <= limit:
+        return warning(
+            "low disk", f"rTorrent closes downloads below {size(limit)} ({where}), and they leave {size(reserve)} free",
+            "raise ADMISSION_RESERVE well above it (on a small SSD it is a tenth of that), or lower "
+            "close_low_diskspace in rTorrent's rc file",
+        )  # fmt: skip
+    return ok("low disk", evidence)
 
 
 def _closes_at(client: "RTorrent") -> tuple[int, str]:

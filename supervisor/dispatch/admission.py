@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # How d.message begins when rTorrent has closed a torrent for low disk space: on 0.16 a tracker that cannot be reached
 # overwrites it at once.
 _LOW = ("Low diskspace", "Tracker:")
-SHARE = 10  # the reserve is never more than this part of the SSD
 
 
 @dataclass(frozen=True, slots=True)

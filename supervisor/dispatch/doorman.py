@@ -126,13 +126,12 @@ class Doorman:
 
     def _budget(self, settings: Settings) -> Budget:
         disk = self._relief.disks.look(settings)
-        reserve = min(settings.admission_reserve_bytes, disk.size // admission.SHARE)
         sight = self._relief.in_sight | {
             job.hash: job.size
             for job in self._board.moving.values()
             if job.state is not State.FAILED and inside(job.source, os.fsencode(settings.download_path_ssd))
         }
-        return Budget(disk.size, disk.free, reserve, self._relief.leaving, sum(sight.values()))
+        return Budget(disk.size, disk.free, settings.reserve(disk.size), self._relief.leaving, sum(sight.values()))
 
     def _elsewhere(
         self, downloads: "Sequence[Download]", now: float, settings: Settings, room: Room

@@ -268,6 +268,19 @@ def test_an_rtorrent_that_closes_downloads_before_we_make_room(host, limit, ours
     assert "close_low_diskspace" in bad["low disk"]["remedy"]
 
 
+def test_downloads_that_leave_less_free_than_rtorrent_wants(host):
+    host.start(host.hook, LOW.format("1G"))
+    big = host.home / "big"
+    big.mkdir()
+    wanted = {"DISK_SPACE_THRESHOLD_GB": "3", "DOWNLOAD_PATH_SSD": str(big)}
+    assert "low disk" not in host.check(**wanted)[1], "they leave 2 GiB"
+    code, bad = host.check(SEEDCACHE_ADMISSION_RESERVE="1", **wanted)
+    assert (code, bad["low disk"]["level"]) == (0, "warning")
+    assert "they leave 1.0 GiB free" in bad["low disk"]["evidence"]
+    assert "ADMISSION_RESERVE" in bad["low disk"]["remedy"]
+    assert "low disk" not in host.check(SEEDCACHE_ADMISSION_RESERVE="1", SEEDCACHE_ADMISSION="false", **wanted)[1]
+
+
 def test_a_key_that_sonarr_does_not_take(host):
     found = only(host.check(SONARR_API_KEY="f" * 32), "sonarr")
     assert "does not accept the API key" in found.evidence
