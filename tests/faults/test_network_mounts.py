@@ -89,7 +89,10 @@ def status_says_so(box):
 @pytest.mark.parametrize("first", ["asked", "noticed"])
 def test_a_server_that_hangs_holds_up_its_own_torrents_only_and_they_go_on_with_it(box, nas, tmp_path, first):
     other = box.enter(loop_mounted(tmp_path, "other"))
-    box.start(final_dest_base_hdd=[str(nas.where), str(other)], destinations=[f"films={other}", f"tv={nas.where}"])
+    box.start(
+        final_dest_base_hdd=[str(nas.where), str(other)], destinations=[f"films={other}", f"tv={nas.where}"],
+        stop_grace=3,
+    )  # fmt: skip
     show = box.seed("Show", FILES, label="tv")
     expected = contents(box.ssd / "Show")
     box.supervisor.wait_for(show.hash, State.CACHED)
@@ -111,6 +114,9 @@ def test_a_server_that_hangs_holds_up_its_own_torrents_only_and_they_go_on_with_
     below = box.supervisor.run("status", environment={"FINAL_DEST_BASE_HDD": f"{nas.where}/media"})
     assert (below.returncode, f"'{nas.where}/media' does not answer" in below.stderr) == (3, True)
     is_on_the_ssd(box, show, expected)
+    assert box.supervisor.stop() == 0
+    box.supervisor.start()
+    is_not_trusted(box, nas)
     nas.go_on()
     is_relocated(box, nas, show, expected)
 
