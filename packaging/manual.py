@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+import written
+
 from supervisor.commands.arguments import parser
 
 PLACE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "seedcache.1")
@@ -104,16 +106,5 @@ def _roman(text: str) -> str:
     return f"\\&{shown}" if shown.startswith((".", "'")) else shown
 
 
-def main() -> int:
-    """Write it, or compare; return the exit code."""
-    wanted = page()
-    if "--check" not in sys.argv[1:]:
-        with open(PLACE, "w", encoding="utf-8") as file:
-            file.write(wanted)
-        return 0
-    with open(PLACE, encoding="utf-8") as file:
-        return int(file.read() != wanted)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(written.main(PLACE, page()))

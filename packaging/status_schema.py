@@ -14,6 +14,8 @@ from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from typing import Any, get_args, get_origin, get_type_hints
 
+import written
+
 from supervisor.commands import status
 from supervisor.jobs import Event, Job, State
 from supervisor.observation.snapshot import Disk, Snapshot, Worker
@@ -103,16 +105,5 @@ def _of(kind: Any, made: dict[str, Any]) -> dict[str, Any]:
     return {"type": _KINDS[kind]}
 
 
-def main() -> int:
-    """Write it, or compare; return the exit code."""
-    wanted = json.dumps(schema(), indent=2) + "\n"
-    if "--check" not in sys.argv[1:]:
-        with open(PLACE, "w", encoding="utf-8") as file:
-            file.write(wanted)
-        return 0
-    with open(PLACE, encoding="utf-8") as file:
-        return int(file.read() != wanted)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(written.main(PLACE, json.dumps(schema(), indent=2) + "\n"))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
@@ -42,6 +43,10 @@ _SETTINGS = {
 
 # mkfs lives in sbin; promtool is where script/bootstrap unpacks it.
 os.environ["PATH"] += f":{ROOT}/.cache/prometheus/usr/bin:/usr/sbin:/sbin"
+
+# How long an example takes says nothing while other tests run beside it.
+hypothesis.settings.register_profile("beside others", deadline=None)
+hypothesis.settings.load_profile("beside others")
 
 _skipped: list[str] = []
 

@@ -12,7 +12,7 @@ from tests.support.supervisors import SUBMIT
 from tests.support.swarms import EVERYWHERE, Swarm
 from tests.support.torrents import contents
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.real
 
 EACH, MANY = 20 * MIB, 4
 FIT = 2  # of them, on an SSD of 64 MB

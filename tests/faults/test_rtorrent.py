@@ -188,6 +188,8 @@ def test_torrents_that_share_their_files_leave_the_ssd_together(box):
     box.client.seed(second, box.ssd)
     box.supervisor.ask(first.hash, "relocate")
     for torrent in (first, second):  # the second, of which no hook told, is copied for that
+        box.supervisor.wait_for(torrent.hash, State.RELOCATED)
+    for torrent in (first, second):  # what they share stays until both have left
         box.relocated(torrent, expected)
         story = [event.text for event in box.supervisor.events(torrent.hash)]
         assert any("asked for by hand; with 1 that share its files" in text for text in story)

@@ -15,6 +15,10 @@ FILES = {b"a": 50_000, b"b/c": 7}
 
 def test_what_happened_while_it_was_away_is_told_when_it_is_back_also_after_a_kill(tmp_path):
     with Seedbox(tmp_path) as box:
+
+        def attempts(outcome):
+            return box.supervisor.metric("seedcache_notifications_total", service="webhook", outcome=outcome)
+
         with Receiver() as hook:
             pass  # a port that is free again
         box.start(webhook_url=f"{hook.url}/T0KEN", webhook_events=["copied", "failed"], retry_delay=0.1)
@@ -23,16 +27,14 @@ def test_what_happened_while_it_was_away_is_told_when_it_is_back_also_after_a_ki
         for torrent in torrents[:3]:
             box.supervisor.wait_for(torrent.hash, State.CACHED)
         box.supervisor.wait_for(torrents[3].hash, State.FAILED)
-        until(
-            lambda: box.supervisor.metric("seedcache_notifications_total", service="webhook", outcome="retry"), "tried"
-        )
+        until(lambda: attempts("retry"), "tried")
         found = box.supervisor.run("check", "--json").stdout
         assert "attempts in vain" in found
         assert "T0KEN" not in found
         box.supervisor.kill()
         box.supervisor.start()
         with hook:
-            until(lambda: len(hook.posts) >= len(torrents), "it was told")
+            until(lambda: attempts("sent") >= len(torrents), "it was told")  # a kill before would have it told again
             box.supervisor.victim("notifier").kill()
             late = box.seed("late", FILES)
             until(lambda: len(hook.posts) > len(torrents), "it was told by the next notifier too")

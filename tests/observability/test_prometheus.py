@@ -22,7 +22,7 @@ from tests.support.mounts import loop_mounted
 from tests.support.rtorrents import until
 from tests.support.seedbox import MIB, Seedbox, fill, free
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(420)]
 
 ENOUGH = {"disk_space_threshold_gb": 0.0005, "verification_enabled": True}  # half a MiB: the marks are there
 SIZE = 300_000

@@ -45,8 +45,11 @@ def quoted(path: bytes) -> str:
     return '"' + os.fsdecode(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
-    """Poll until the condition is true and return what it gave; raise AssertionError after the seconds."""
+def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+    """Poll until the condition is true and return what it gave; raise AssertionError after the seconds.
+
+    They are many, as other tests run beside: only a failure takes so long.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not in {seconds} s: {what}"

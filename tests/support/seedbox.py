@@ -203,7 +203,7 @@ class Seedbox:
         place = self.path(root, torrent, label) if torrent.multi else root / label
         return now == [1, 1, 0] and self.directory(torrent) == str(place)
 
-    def relocated(self, torrent: Torrent, original: dict[bytes, bytes], label: str = "", seconds: float = 40) -> Job:
+    def relocated(self, torrent: Torrent, original: dict[bytes, bytes], label: str = "", seconds: float = 90) -> Job:
         """Wait until it is relocated, and check what that means: the HDD copy is whole, the SSD data gone, it seeds."""
         job = self.supervisor.wait_for(torrent.hash, State.RELOCATED, seconds)
         assert contents(self.path(self.hdd, torrent, label)) == original

@@ -217,7 +217,7 @@ class SupervisorProcess:
         finally:
             journal.close()
 
-    def wait_for(self, job_hash: str, state: State, seconds: float = 30.0) -> Job:
+    def wait_for(self, job_hash: str, state: State, seconds: float = 60.0) -> Job:
         """Wait until the job is in the state; return it."""
 
         def there() -> Job | None:

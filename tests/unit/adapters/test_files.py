@@ -192,7 +192,7 @@ def test_a_spinning_disk_is_told_by_the_kernel(tmp_path):
     assert files.rotational(os.makedev(4095, 1)) is False
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(data=st.lists(st.booleans(), min_size=1, max_size=6), start=st.integers(0, 5), length=st.integers(0, 300_000))
 def test_segments_cover_a_range_and_holes_are_zeros(tmp_path, data, start, length):
     from supervisor.transfer import blocks  # noqa: PLC0415
