@@ -1,8 +1,11 @@
+import _thread
+import contextlib
 import threading
 
 import pytest
 
 from supervisor.adapters.patience import Patience
+from tests.support.rtorrents import until
 
 ROOT, OTHER = b"/mnt/nas", b"/mnt/disk"
 
@@ -15,11 +18,15 @@ def test_an_answer_and_an_error_are_those_of_the_question():
 
 
 def test_who_is_not_answered_is_asked_nothing_more_until_he_has_answered():
-    patience, mended, asked = Patience(0.01), threading.Event(), []
+    patience, asked, mended = Patience(0.01), [], threading.Event()
 
     def question():
-        asked.append(threading.current_thread())
+        asked.append(ROOT)
         mended.wait()
+
+    def again():
+        with contextlib.suppress(TimeoutError):
+            return patience.ask(ROOT, lambda: "again")
 
     for _ in range(3):
         with pytest.raises(TimeoutError) as error:
@@ -28,13 +35,21 @@ def test_who_is_not_answered_is_asked_nothing_more_until_he_has_answered():
     assert len(asked) == 1
     assert patience.ask(OTHER, lambda: "here") == "here"
     mended.set()
-    asked[0].join()
-    assert patience.ask(ROOT, lambda: "again") == "again"
+    assert until(again, "it is asked again") == "again"
 
 
 def test_without_room_for_a_thread_the_question_is_asked_all_the_same(monkeypatch):
-    def full(_thread):
+    def full(*_):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", full)
+    monkeypatch.setattr(_thread, "start_new_thread", full)
     assert Patience().ask(ROOT, lambda: 3) == 3
+
+
+def test_a_thread_that_dies_at_its_birth_is_not_waited_for(monkeypatch):
+    patience = Patience(0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(_thread, "start_new_thread", lambda *_: None)
+        with pytest.raises(TimeoutError):
+            patience.ask(ROOT, lambda: 3)
+    assert patience.ask(ROOT, lambda: 3) == 3
