@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _at_work(box: Seedbox) -> View:
-    """Have it copy and relocate, and one torrent fail; return what is to be seen in the middle of that."""
+    """Have it copy and relocate, hold one download, and one torrent fail; return what is to be seen in the middle of that."""
     box.start(disk_space_threshold_gb=60 / 1024, writers_per_device=2, copy_retry_attempts=1)
     name, count = _SHOWS
     for number in range(1, count + 1):
@@ -59,11 +59,16 @@ def _at_work(box: Seedbox) -> View:
         "Iron Café (2021)",
     ):
         box.seed(movie, 24 * MIB)
+    large = box.make("Winter.Light.2024.2160p.REMUX-GROUP", 180 * MIB, box.home / "elsewhere")
+    box.client.load(large, box.ssd)  # nobody has it: it fits once the films have left
+    box.supervisor.submit(large.hash, "inserted")
 
-    def both_are_seen() -> bool:
-        return sum(worker["phase"] == "copy" and worker["done"] > 6 * MIB for worker in box.supervisor.crew()) > 1
+    def all_are_seen() -> bool:
+        live = box.supervisor.live()
+        copies = sum(worker["phase"] == "copy" and worker["done"] > 6 * MIB for worker in live["workers"])
+        return copies > 1 and live["held"] != []
 
-    until(both_are_seen, "two copies are on their way", 60)
+    until(all_are_seen, "two copies are on their way, and one download is held", 60)
     view = gather(str(box.state), time.time())
     snapshot = view.daemon.snapshot
     # Where a test mounts its disks means nothing to a reader.
