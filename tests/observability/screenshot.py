@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _at_work(box: Seedbox) -> View:
-    """Have it copy and relocate, hold one download, and one torrent fail; return what is to be seen in the middle of that."""
+    """Have it copy, relocate and hold, and one torrent fail; return what is to be seen in the middle of that."""
     box.start(disk_space_threshold_gb=60 / 1024, writers_per_device=2, copy_retry_attempts=1)
     name, count = _SHOWS
     for number in range(1, count + 1):
