@@ -59,7 +59,8 @@ IMPORTED_BY = {
     "commands.screen": {"commands.watching"},  # rich takes 80 ms: only a terminal pays for it
     "observation.web": {"arbiter"},
     "dispatch.dispatcher": {"arbiter"},
-    "dispatch.scheduler": {"dispatch.dispatcher"},
+    "dispatch.outcomes": {"dispatch.dispatcher"},
+    "dispatch.scheduler": {"dispatch.dispatcher", "dispatch.outcomes"},  # these say what is Ready
     "fleet": {"arbiter"},
 }
 CLOCK = {"time", "monotonic", "now", "perf_counter", "time_ns", "monotonic_ns", "today", "utcnow"}
