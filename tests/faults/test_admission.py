@@ -1,6 +1,11 @@
 """Torrents are held for want of room, and something goes wrong: none is lost, and none stays stopped."""
 
+import contextlib
+import re
+import signal
 from types import SimpleNamespace
+from xml.parsers.expat import ExpatError
+from xmlrpc import client as xmlrpc
 
 import pytest
 
@@ -32,6 +37,7 @@ class Crowd:
             self.seeder.seed(torrent, data)
         told_at_once = hook.print_lines(SimpleNamespace(state_dir=str(box.state)), SUBMIT)[1] + "\n"
         box.start(extra=told_at_once + 'schedule = low_space, 1, 1, "close_low_diskspace=4M"\n')
+        self.swarm = Swarm(box.client, self.seeder)
 
     def load(self, begin: int = 0, end: int = MANY) -> None:
         """Give it some."""
@@ -61,14 +67,17 @@ class Crowd:
         self.load()
         until(self.is_held, "the newest are held")
 
+    def meet(self) -> None:
+        """Introduce those that run and have no peer to the seeder."""
+        rows = self.box.client.call("d.multicall2", "", "incomplete", "d.hash=", "d.is_active=", "d.peers_connected=")
+        self.swarm.introduce(job_hash for job_hash, active, peers in rows if active and not peers)
+
     def ends_well(self) -> None:
         """Let them meet the seeder; all arrive, and seed from the HDD with no mark of ours."""
-        box, swarm = self.box, Swarm(self.box.client, self.seeder)
+        box = self.box
 
         def arrived() -> bool:
-            fields = ("d.hash=", "d.is_active=", "d.peers_connected=")
-            rows = box.client.call("d.multicall2", "", "incomplete", *fields)
-            swarm.introduce(job_hash for job_hash, active, peers in rows if active and not peers)
+            self.meet()
             return all(
                 box.supervisor.state_of(torrent.hash) in (State.CACHED, State.RELOCATED) for torrent in self.torrents
             )
@@ -166,4 +175,26 @@ def test_one_that_rtorrent_closed_for_low_disk_space_runs_again_when_there_is_ro
     until(lambda: crowd.story(crowd.torrents[0].hash)[-1] == "revived", "it is told")
     crowd.load(begin=1)
     until(crowd.is_held, "the newest are held")
+    crowd.ends_well()
+
+
+def test_what_a_full_disk_did_to_rtorrent_is_made_good_when_it_is_started_again(crowd):
+    box = crowd.box
+    assert box.supervisor.stop() == 0
+    box.client.stop()
+    box.client.extra = re.sub(r"close_low_diskspace=\w+", "close_low_diskspace=1", box.client.extra)
+    box.client.start()
+    ballast = fill(box.ssd, EACH)
+    crowd.load()
+
+    def dead() -> bool:
+        with contextlib.suppress(OSError, xmlrpc.Error, ExpatError):
+            crowd.meet()
+        return not box.client.alive
+
+    until(dead, "the disk is full, and rTorrent dies of it")
+    assert box.client.wait() == -signal.SIGBUS
+    ballast.unlink()
+    box.client.start()
+    box.supervisor.start()
     crowd.ends_well()

@@ -142,6 +142,11 @@ class RTorrentProcess:
             self._process.kill()
             self._process.wait()
 
+    def wait(self) -> int:
+        """Wait for the end; return the exit code, below 0 for a signal."""
+        assert self._process is not None
+        return self._process.wait(10)
+
     def stop(self) -> None:
         """Shut it down as a service manager does (SIGTERM: quick, session saved); kill it after 10 s."""
         if self.alive:
