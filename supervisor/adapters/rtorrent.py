@@ -8,6 +8,7 @@ found by `spelling`. What is not plain ASCII is told to rTorrent as base64, whic
 
 import http.client
 import io
+import math
 import os
 import re
 import reprlib
@@ -81,7 +82,7 @@ class Torrent:
     up_rate: int  # bytes per second
     peers: int  # connected
     message: str
-    added: float = 0.0  # unix seconds: first started; never started: loaded, and d.load_date is new at each start
+    added: float = 0.0  # unix seconds: first started; infinity: just now; never started: loaded, anew at each start
     trackers: tuple[str, ...] = ()  # their hosts, lower-case, in rTorrent's order, which is drawn anew within a tier
     seeders: int = 0  # the most that a tracker told, at an announce or a scrape; 0: none, or not known
 
@@ -287,7 +288,8 @@ def _torrent(row: Sequence[Any], saved_in: bytes) -> Torrent:
         up_rate=index(row[17]),
         peers=index(row[18]),
         message=str(row[19]),
-        added=float(index(row[20]) or index(row[21])),
+        # The start is noted once the files were looked at; d.load_date may be a second behind that of older ones.
+        added=float(index(row[20]) or (math.inf if row[12] else index(row[21]))),
         trackers=tuple(dict.fromkeys(host.lower() for _, host in trackers if host)),
         seeders=max((int(seeders) for seeders, _ in trackers), default=0),
     )

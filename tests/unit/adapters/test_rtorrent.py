@@ -1,3 +1,4 @@
+import math
 import os
 import subprocess
 import sys
@@ -80,8 +81,13 @@ def test_the_hosts_of_its_trackers_are_told_and_the_most_seeders(tmp_path, told,
 
 def test_one_that_was_never_started_was_added_when_it_was_loaded(tmp_path):
     assert ask(rtorrent(tmp_path), lambda client: client.torrent(HASH)).added == 1_600_000_000
-    never = rtorrent(tmp_path, **{"d.timestamp.started": 0})
+    never = rtorrent(tmp_path, **{"d.timestamp.started": 0, "d.state": 0})
     assert ask(never, lambda client: client.torrent(HASH)).added == 1_650_000_000
+
+
+def test_one_whose_start_is_not_noted_yet_is_the_newest(tmp_path):
+    starting = rtorrent(tmp_path, **{"d.timestamp.started": 0, "d.state": 1})
+    assert ask(starting, lambda client: client.torrent(HASH)).added == math.inf
 
 
 def test_the_data_of_a_single_file_is_below_its_directory(tmp_path):
