@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,6 +44,10 @@ _SETTINGS = {
 
 # mkfs lives in sbin; promtool is where script/bootstrap unpacks it.
 os.environ["PATH"] += f":{ROOT}/.cache/prometheus/usr/bin:/usr/sbin:/sbin"
+
+# A shell without job control ignores SIGINT in what it starts in the background, and that is inherited: what a test
+# starts would not end at Ctrl-C (POSIX, Shell Command Language 2.11).
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing while other tests run beside it.
 hypothesis.settings.register_profile("beside others", deadline=None)
