@@ -28,7 +28,9 @@ LOW = 4 * MIB  # with less free, rTorrent closes what is being downloaded; it lo
 def client_settings(state: Path) -> str:
     """The second hook, and rTorrent's own watch over the space."""
     return (
-        "throttle.global_down.max_rate.set_kb = 90000\n"  # more than half of the SSD each second
+        # Nearly a fifth of the SSD each second. A hold takes up to two on a busy machine; a full SSD kills rTorrent by
+        # SIGBUS, with seedcache or without (docs/admission.md).
+        "throttle.global_down.max_rate.set_kb = 30000\n"
         f'schedule = low_space, 1, 1, "close_low_diskspace={LOW}"\n'
         f'method.set_key = event.download.inserted_new, seedcache, "execute.nothrow.bg={SUBMIT},-d,{state},'
         '-e,inserted,$d.hash="\n'
@@ -109,7 +111,8 @@ def test_ten_times_the_ssd_comes_through_it(flood):
     with flood.watched():
         for torrent in [*torrents[: MANY // 2], large, *torrents[MANY // 2 :]]:
             box.client.load(torrent, box.ssd)
-        until(lambda: all(flood.arrived(torrent) for torrent in flood.torrents), "all are on the HDD", 420)
+        until(lambda: not box.client.alive or all(map(flood.arrived, flood.torrents)), "all are on the HDD", 420)
+    assert box.client.alive
     assert flood.closings == set()
     assert flood.least_free > LOW
     for torrent in torrents:
