@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,6 +99,16 @@ def _reaped() -> Iterator[None]:
             process.kill()
     psutil.wait_procs(alive, timeout=5)
     assert not names, f"the test left running: {names}"
+
+
+@pytest.fixture
+def threads_left() -> Callable[[], list[threading.Thread]]:
+    """Return threads_left() -> the threads that the test has started and that still run.
+
+    Others may be there: of pytest-xdist, and what an earlier test could not end.
+    """
+    before = set(threading.enumerate())
+    return lambda: [thread for thread in threading.enumerate() if thread not in before]
 
 
 @pytest.fixture

@@ -629,9 +629,7 @@ def test_a_source_that_changes_during_the_copy_is_noticed(box):
     assert not (box.destination / "film.mkv").exists()
 
 
-def test_no_descriptor_and_no_thread_is_left(box):
-    import threading  # noqa: PLC0415
-
+def test_no_descriptor_and_no_thread_is_left(box, threads_left):
     box.add(MIXED)
     before = len(os.listdir("/proc/self/fd"))
     box.deliver()
@@ -641,7 +639,7 @@ def test_no_descriptor_and_no_thread_is_left(box):
     with pytest.raises(ProofFailed):
         box.deliver()
     assert len(os.listdir("/proc/self/fd")) == before
-    assert threading.active_count() == 1
+    assert not threads_left()
 
 
 # -- proving what is published ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ def crew(stopping=lambda: False):
     return Crew(stopping, lambda: None)
 
 
-def test_the_first_error_wins_and_ends_the_threads_that_wait():
+def test_the_first_error_wins_and_ends_the_threads_that_wait(threads_left):
     team = crew()
 
     def fails():
@@ -22,10 +22,10 @@ def test_the_first_error_wins_and_ends_the_threads_that_wait():
 
     with pytest.raises(ValueError, match="the first"):
         team.run([waits, waits, fails])
-    assert threading.active_count() == 1
+    assert not threads_left()
 
 
-def test_stopping_ends_the_threads_that_wait():
+def test_stopping_ends_the_threads_that_wait(threads_left):
     asked = threading.Event()
     team = crew(asked.is_set)
 
@@ -36,10 +36,10 @@ def test_stopping_ends_the_threads_that_wait():
 
     with pytest.raises(Stopped):
         team.run([waits, waits])
-    assert threading.active_count() == 1
+    assert not threads_left()
 
 
-def test_an_error_in_a_report_ends_the_threads_too():
+def test_an_error_in_a_report_ends_the_threads_too(threads_left):
     def tick():
         raise ConnectionError("nobody listens")
 
@@ -51,7 +51,7 @@ def test_an_error_in_a_report_ends_the_threads_too():
 
     with pytest.raises(ConnectionError):
         team.run([waits])
-    assert threading.active_count() == 1
+    assert not threads_left()
 
 
 def test_buffers_have_room_for_a_block_and_a_page_at_each_end():
