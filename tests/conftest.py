@@ -91,7 +91,7 @@ def _reaped() -> Iterator[None]:
     before = _children()
     yield
     left = [child for child in _children() - before if not _serves_multiprocessing(child)]
-    _, alive = psutil.wait_procs(left, timeout=2)
+    _, alive = psutil.wait_procs(left, timeout=20)
     names = []
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -199,12 +198,10 @@ def test_10_two_hooks_for_one_torrent_make_one_copy(box):
 def test_11_a_torrent_whose_worker_dies_is_not_lost(own):
     """It removed the queue's file when it started the child: whatever happened then lost the torrent."""
     own.start()
-    torrent = own.seed("11", 12 * MIB)
-    with slowly_written(own.hdd, 6):
-        until(lambda: own.supervisor.copying(torrent.hash), "the copy is on its way")
+    torrent = own.seed("11", 12 * MIB, submit=False)
+    with own.copying(torrent):
         os.kill(next(worker["pid"] for worker in own.supervisor.crew() if worker["hash"]), signal.SIGKILL)
-        own.supervisor.wait_for(torrent.hash, State.WAITING)
-        assert "signal 9" in own.supervisor.job(torrent.hash).reason
+        assert "signal 9" in own.supervisor.wait_for_event(torrent.hash, State.WAITING).text
     cached(own, torrent)
 
 
@@ -241,6 +238,7 @@ def test_14_age_is_the_time_of_completion_that_every_rtorrent_knows(own):
     own.start()
     seeder, data = own.rtorrent("seeder"), own.home / "seeder" / "data"
     torrents = [own.make(f"14 {number}", 4 * MIB, data) for number in range(3)]
+    began = int(time.time())
     for torrent in torrents:  # downloaded one after the other, in different seconds: rTorrent's time has no finer ones
         seeder.seed(torrent, data)
         own.client.load(torrent, own.ssd)
@@ -250,7 +248,7 @@ def test_14_age_is_the_time_of_completion_that_every_rtorrent_knows(own):
         ended = int(time.time())
         until(lambda ended=ended: int(time.time()) > ended, "a second goes by")
     finished = [own.supervisor.job(torrent.hash).finished for torrent in torrents]
-    assert time.time() - 60 < finished[0] < finished[1] < finished[2]
+    assert began <= finished[0] < finished[1] < finished[2]
     expected = on_ssd(own, torrents[0])
     make_room_for_one(own, torrents)
     own.relocated(torrents[0], expected)
@@ -289,9 +287,7 @@ def test_16_a_directory_whose_name_begins_like_the_ssd_is_not_the_ssd(box):
 def test_17_the_torrent_seeds_on_during_the_copy(box):
     """It stopped the torrent for the whole copy."""
     torrent = box.seed("17", 12 * MIB, submit=False)
-    with slowly_written(box.hdd, 6):
-        box.supervisor.submit(torrent.hash)
-        until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
+    with box.copying(torrent):
         assert box.download(torrent, box.client, "leecher") == on_ssd(box, torrent)
         assert box.seeds_from(box.ssd, torrent)
     cached(box, torrent)
@@ -346,20 +342,11 @@ def test_20_the_hook_does_not_hold_up_rtorrent(own):
         for torrent in torrents:
             until(lambda torrent=torrent: own.client.call("d.is_active", torrent.hash), "it takes peers")
             own.client.add_peer(torrent, seeder)
-        slowest, entries = 0.0, set()
+        entries = set()
         while len(entries) < len(torrents):
-            began = time.monotonic()
-            own.client.call("system.client_version")
-            slowest = max(slowest, time.monotonic() - began)
+            own.client.call("system.client_version")  # fails if there is no answer in time
             entries = set(os.listdir(own.state / "spool"))
         assert entries == {f"{torrent.hash}.finished" for torrent in torrents}
-        assert slowest < 1, f"rTorrent did not answer for {slowest:.3f} s"
-        took = []
-        for _ in range(5):
-            began = time.monotonic()
-            subprocess.run([SUBMIT, "-d", own.state, torrents[0].hash], check=True)
-            took.append(time.monotonic() - began)
-        assert min(took) < 0.1
     finally:
         own.supervisor.signal(signal.SIGCONT)
     for torrent in torrents:

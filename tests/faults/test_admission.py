@@ -40,9 +40,15 @@ class Crowd:
         self.swarm = Swarm(box.client, self.seeder)
 
     def load(self, begin: int = 0, end: int = MANY) -> None:
-        """Give it some."""
+        """Give it some, one after the other.
+
+        How old each is, rTorrent notes once it has looked at its files: of several at once, in any order.
+        """
+        client = self.box.client
         for torrent in self.torrents[begin:end]:
-            self.box.client.load(torrent, self.box.ssd)
+            client.load(torrent, self.box.ssd)
+            noted = ("d.timestamp.started", torrent.hash), ("d.custom", torrent.hash, "seedcache_held")
+            until(lambda noted=noted: any(client.multi(*noted)), "it has started, or is held already")
 
     def ask(self, *fields: str) -> list[list]:
         """Return the fields of each torrent that is in rTorrent, in the order that they were added in."""

@@ -14,6 +14,7 @@ import time
 import psutil
 import pytest
 
+from supervisor.adapters.http import TIMEOUT
 from supervisor.jobs import State
 from supervisor.messages import Place, Relocate
 from tests.fakes.arr import KEY, FakeArr, Mode
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.real
 
 FILES = {b"%d/file %d" % (number % 3, number): 50_000 + number for number in range(12)}
 BIG = 24 * MIB
+AGES = 300  # seconds of grace: longer than `stop` waits, which fails if anybody needs them
 
 
 @pytest.fixture
@@ -80,10 +82,9 @@ def kill(box, name):
 
 def test_a_parent_that_is_killed_in_mid_copy_takes_its_children_along_and_the_next_resumes(box):
     box.start()
-    torrent = box.seed("film.mkv", BIG)
+    torrent = box.seed("film.mkv", BIG, submit=False)
     expected = original(box, torrent)
-    with slowly_written(box.hdd, 8):
-        until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
+    with box.copying(torrent):
         box.supervisor.kill()
         until(lambda: not box.processes(), "its children have ended")
     assert box.supervisor.state_of(torrent.hash) is State.COPYING
@@ -96,28 +97,25 @@ def test_a_parent_that_is_killed_in_mid_copy_takes_its_children_along_and_the_ne
 
 def test_a_copier_that_is_killed_in_mid_copy_is_counted_and_replaced_and_its_copy_resumed(box):
     box.start()
-    torrent = box.seed("film.mkv", BIG)
+    torrent = box.seed("film.mkv", BIG, submit=False)
     expected = original(box, torrent)
-    with slowly_written(box.hdd, 8):
-        until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
+    with box.copying(torrent):
         worker = next(worker for worker in box.supervisor.crew() if worker["hash"] == torrent.hash)
         os.kill(worker["pid"], signal.SIGKILL)
-        box.supervisor.wait_for(torrent.hash, State.WAITING)
+        assert "signal 9" in box.supervisor.wait_for_event(torrent.hash, State.WAITING).text
     is_cached(box, torrent, expected)
     assert box.supervisor.metric("seedcache_worker_restarts_total", role="copier") == 1
     assert box.supervisor.metric("seedcache_step_attempts_total", step="copy") == 2
     assert box.supervisor.metric("seedcache_resumed_bytes_total") > 0
-    assert any("signal 9" in event.text for event in box.supervisor.events(torrent.hash))
     complete(box)
     assert box.supervisor.stop() == 0  # and its successor's end is noticed, too
 
 
 def test_a_manager_that_is_killed_in_mid_copy_costs_no_work_and_the_queues_are_filled_again(box):
-    box.start()
-    torrent = box.seed("film.mkv", BIG)
+    box.start(stop_grace=AGES)
+    torrent = box.seed("film.mkv", BIG, submit=False)
     expected = original(box, torrent)
-    with slowly_written(box.hdd, 8):
-        until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
+    with box.copying(torrent):
         box.supervisor.manager().kill()
         second = box.seed("second", FILES)
         until(lambda: box.supervisor.metric("seedcache_worker_restarts_total", role="broker") == 1, "it is replaced")
@@ -126,17 +124,14 @@ def test_a_manager_that_is_killed_in_mid_copy_costs_no_work_and_the_queues_are_f
     assert box.supervisor.metric("seedcache_step_attempts_total", step="copy") == 2  # one each
     assert box.supervisor.metric("seedcache_resumed_bytes_total") == 0
     complete(box)
-    began = time.monotonic()
-    assert box.supervisor.stop() == 0
-    assert time.monotonic() - began < 5  # everybody hears of it
+    assert box.supervisor.stop() == 0  # everybody hears of it
 
 
 def test_a_fork_server_that_is_killed_in_mid_copy_leaves_nobody_behind(box):
     box.start()
-    torrent = box.seed("film.mkv", BIG)
+    torrent = box.seed("film.mkv", BIG, submit=False)
     expected = original(box, torrent)
-    with slowly_written(box.hdd, 8):
-        until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
+    with box.copying(torrent):
         before = {worker["pid"] for worker in box.supervisor.crew()} | {box.supervisor.manager().pid}
         box.supervisor.fork_server().kill()
         until(lambda: not before & {process.pid for process in box.processes()}, "those it had forked are gone")
@@ -150,7 +145,7 @@ def test_a_fork_server_that_is_killed_again_and_again_while_it_starts_processes_
     dice = random.Random(1)
     box.start()
     for _ in range(8):
-        until(lambda: kill(box, "forkserver"), "the next one is there", 40)
+        until(lambda: kill(box, "forkserver"), "the next one is there")
         time.sleep(dice.uniform(0, 0.2))  # this is the fault: it is at work then, or not yet
     assert box.supervisor.stop() == 0
     until(lambda: not box.processes(), "all have ended")
@@ -173,14 +168,11 @@ def test_a_notifier_that_is_killed_while_sonarr_is_busy_tells_it_again(box, arr)
 
 
 def test_sigterm_in_mid_copy_drains_within_the_grace_and_the_next_start_resumes(box):
-    box.start(stop_grace=10)
-    torrent = box.seed("film.mkv", BIG)
+    box.start(stop_grace=AGES)
+    torrent = box.seed("film.mkv", BIG, submit=False)
     expected = original(box, torrent)
-    with slowly_written(box.hdd, 8):
-        until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
-        began = time.monotonic()
+    with box.copying(torrent):
         assert box.supervisor.stop() == 0
-        assert time.monotonic() - began < 5
     assert (box.supervisor.state_of(torrent.hash), box.supervisor.job(torrent.hash).attempts) == (State.SUBMITTED, 0)
     until(lambda: not box.processes(), "all have ended")
     box.supervisor.start()
@@ -195,7 +187,7 @@ def test_sigterm_does_not_wait_longer_than_the_grace_for_a_service(box, arr):
     until(lambda: arr.requests, "Sonarr was asked")
     began = time.monotonic()
     assert box.supervisor.stop() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < TIMEOUT[1] / 2  # of its answer
     assert box.supervisor.state_of(torrent.hash) is State.COPIED
     arr.stopped.set()
     arr.mode = Mode.WELL
@@ -250,9 +242,7 @@ def test_a_submission_returns_before_it_is_read_and_survives_a_kill_of_everythin
     box.start()
     parent = psutil.Process(box.supervisor.pid)
     parent.suspend()
-    began = time.monotonic()
-    torrent = box.seed("Show", FILES)
-    assert time.monotonic() - began < 10
+    torrent = box.seed("Show", FILES)  # or it would wait for ever
     for process in box.processes():
         process.kill()
     box.supervisor.kill()

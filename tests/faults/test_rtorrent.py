@@ -8,7 +8,7 @@ import pytest
 from supervisor.jobs import State
 from tests.support.mounts import loop_mounted
 from tests.support.rtorrents import VERSIONS, until
-from tests.support.seedbox import MIB, Seedbox, fill, slowly_written
+from tests.support.seedbox import MIB, Seedbox, fill
 from tests.support.torrents import contents, make_torrent
 
 pytestmark = pytest.mark.real
@@ -74,9 +74,7 @@ def test_an_rtorrent_that_hangs_holds_up_nothing_but_what_needs_it(box):
     box.start(rpc_timeout=1)
     first, second = box.seed("first", 12 * MIB, submit=False), box.seed("second", FILES, submit=False)
     expected = original(box, first)
-    with slowly_written(box.hdd, 6):
-        box.supervisor.submit(first.hash)
-        until(lambda: box.supervisor.copying(first.hash), "the copy is on its way")
+    with box.copying(first):
         box.client.freeze()
         box.supervisor.submit(second.hash)
         with calmly(box, 4):
@@ -118,10 +116,9 @@ def test_an_rtorrent_that_dies_at_the_switch_comes_back_with_the_torrent_and_it_
 
 def test_an_rtorrent_that_is_restarted_in_mid_copy_does_not_disturb_the_copy(box):
     box.start()
-    torrent = box.seed("film.mkv", 24 * MIB)
+    torrent = box.seed("film.mkv", 24 * MIB, submit=False)
     expected = original(box, torrent)
-    with slowly_written(box.hdd, 8):
-        until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
+    with box.copying(torrent):
         box.client.kill()
         box.client.start()
     box.supervisor.wait_for(torrent.hash, State.CACHED)
@@ -133,10 +130,9 @@ def test_an_rtorrent_that_is_restarted_in_mid_copy_does_not_disturb_the_copy(box
 
 def test_a_torrent_that_is_erased_in_mid_copy_is_not_relocated_and_both_copies_stay(box):
     box.start()
-    torrent = box.seed("film.mkv", 24 * MIB)
+    torrent = box.seed("film.mkv", 24 * MIB, submit=False)
     expected = original(box, torrent)
-    with slowly_written(box.hdd, 8):
-        until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
+    with box.copying(torrent):
         box.client.call("d.erase", torrent.hash)
     box.supervisor.wait_for(torrent.hash, State.CACHED)
     box.supervisor.ask(torrent.hash, "relocate")

@@ -12,7 +12,7 @@ from supervisor import spool
 from supervisor.jobs import Proof, State
 from tests.support.mounts import loop_mounted
 from tests.support.rtorrents import until
-from tests.support.seedbox import MIB, Seedbox, cached, fill, forget, slowly_written
+from tests.support.seedbox import MIB, Seedbox, cached, fill, forget
 from tests.support.torrents import contents
 
 pytestmark = pytest.mark.real
@@ -92,8 +92,7 @@ def test_an_hdd_that_goes_between_two_looks_costs_no_attempt_and_nothing_is_writ
     unmount(box.hdd)
     try:
         box.supervisor.submit(torrent.hash)
-        box.supervisor.wait_for(torrent.hash, State.WAITING)
-        reason = box.supervisor.job(torrent.hash).reason
+        reason = box.supervisor.wait_for_event(torrent.hash, State.WAITING).text
         assert str(box.hdd) in reason
         assert "mounted" in reason
         until(lambda: box.supervisor.state_of(torrent.hash) is State.SUBMITTED, "it waits for the disk")
@@ -197,13 +196,11 @@ def test_an_hdd_that_lacks_something_that_df_does_not_show_costs_no_attempt_eith
 
 def test_an_hdd_that_fills_up_in_mid_copy_is_waited_for_and_the_copy_resumed(box):
     box.start(copy_retry_attempts=1)
-    torrent = box.seed("Show", {b"%02d" % number: MIB for number in range(24)})
+    torrent = box.seed("Show", {b"%02d" % number: MIB for number in range(24)}, submit=False)
     expected = original(box, torrent)
-    with slowly_written(box.hdd, 6):
-        until(lambda: box.supervisor.copying(torrent.hash), "the copy is on its way")
+    with box.copying(torrent):
         ballast = fill(box.hdd, 0)
-        box.supervisor.wait_for(torrent.hash, State.WAITING)
-    reason = box.supervisor.job(torrent.hash).reason
+        reason = box.supervisor.wait_for_event(torrent.hash, State.WAITING).text
     assert "space" in reason or "free" in reason
     untouched(box, torrent, expected)
 

@@ -63,7 +63,7 @@ def test_a_second_torrent_waits_for_the_device_and_the_metric_says_so(rtorrents,
         assert box.state_of(first.hash) is State.COPYING
         assert box.state_of(second.hash) is State.SUBMITTED
         box.wait_for(second.hash, State.CACHED)
-        assert box.metric("seedcache_copies_waiting_for_device") == 0
+        until(lambda: box.metric("seedcache_copies_waiting_for_device") == 0, "nobody waits")
 
 
 def test_a_slow_disk_is_read_back_when_no_copy_waits(rtorrents, disks, tmp_path):

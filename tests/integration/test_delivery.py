@@ -6,7 +6,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -14,6 +13,7 @@ from supervisor.errors import Refused, Retryable, Stopped
 from supervisor.jobs import Proof
 from supervisor.messages import Phase, Place
 from supervisor.transfer import delivery
+from supervisor.transfer.pacing import Pace
 from supervisor.transfer.proving import ProofFailed
 from tests.support.torrents import AWKWARD, bencode, contents, write_tree
 from tests.unit.transfer.box import Box, never, quiet
@@ -335,17 +335,14 @@ def test_a_stopped_copy_is_resumed_from_what_proves(box, share):
     assert box.facts(box.destination) == box.facts(box.source)
 
 
-def test_a_stop_takes_less_than_a_second(box):
-    box.add_single(200 << 20, piece_length=1 << 20)
-    asked = []
-
-    def stopping():
-        asked.append(time.monotonic())
-        return True
-
+def test_a_stop_does_not_wait_for_the_end_of_the_copy(box):
+    size = 200 << 20
+    box.add_single(size, piece_length=1 << 20)
+    pace = Pace(rate=size // 10)  # the whole would take ten seconds
     with pytest.raises(Stopped):
-        box.deliver(stopping=stopping)
-    assert time.monotonic() - asked[0] < 1
+        delivery.deliver(box.copy_task(), quiet, lambda: True, pace)
+    written = sum(path.stat().st_blocks * 512 for path in box.partial.rglob("*"))
+    assert written < size / 2
 
 
 def test_a_stop_while_proving_costs_no_second_copy(box):
@@ -631,14 +628,14 @@ def test_a_source_that_changes_during_the_copy_is_noticed(box):
 
 def test_no_descriptor_and_no_thread_is_left(box, threads_left):
     box.add(MIXED)
-    before = len(os.listdir("/proc/self/fd"))
+    before = set(os.listdir("/proc/self/fd"))
     box.deliver()
     box.deliver()
     box.forget()
     flip(box.source / "film.mkv", 5_000_000)
     with pytest.raises(ProofFailed):
         box.deliver()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) <= before  # an earlier test's may be collected meanwhile
     assert not threads_left()
 
 

@@ -44,5 +44,9 @@ def test_a_mounted_file_system_is_of_its_kind_and_is_gone_afterwards(tmp_path, f
         assert kind.strip() in {filesystem, "ext2/ext3" if filesystem == "ext4" else filesystem}
         (where / "file").write_bytes(b"x")
     assert not os.path.ismount(where)
-    assert str(tmp_path) not in subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
+    loops = ["losetup", "-a"]  # the last to close the device detaches it: perhaps somebody who looks for a free one
+    until(
+        lambda: str(tmp_path) not in subprocess.run(loops, capture_output=True, text=True, check=True).stdout,
+        "its loop device is free",
+    )
     assert list(Path(where).iterdir()) == []

@@ -72,7 +72,7 @@ def test_space_run_waits_until_the_ssd_has_room(box):
     waiting = started(box, "space", "run")
     until(lambda: waiting.stdout.readline().startswith("t"), "it says which torrent leaves")
     worker.resume()
-    said, _ = waiting.communicate(timeout=30)
+    said, _ = waiting.communicate(timeout=60)
     assert waiting.returncode == 0, said
     assert "left the SSD" in said.splitlines()[-1]
     assert any(box.supervisor.state_of(torrent.hash) is State.RELOCATED for torrent in torrents)
@@ -96,7 +96,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_work(box):
     waiting = started(box, "verify", torrent.hash)
     until(lambda: waiting.stdout.readline().startswith(("it waits", "begins", "proves")), "it waits")
     waiting.send_signal(signal.SIGINT)
-    _, said = waiting.communicate(timeout=10)
+    _, said = waiting.communicate(timeout=60)
     assert waiting.returncode == 130
     assert "seedcache goes on with it" in said
     for copier in copiers:
@@ -120,7 +120,7 @@ def test_a_supervisor_that_stops_meanwhile_ends_the_waiting(box):
     waiting = started(box, "relocate", torrent.hash)
     until(lambda: waiting.stdout.readline().startswith("it waits"), "it waits")
     box.supervisor.kill()
-    said, _ = waiting.communicate(timeout=20)
+    said, _ = waiting.communicate(timeout=60)
     assert waiting.returncode == 1
     assert "seedcache has stopped meanwhile" in said
 

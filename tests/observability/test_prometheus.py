@@ -86,7 +86,7 @@ class Site:
 
     def _wait(self, fired, expected):
         with suppress(AssertionError):  # the test says what is missing
-            until(lambda: fired >= expected, "all fire", 40)
+            until(lambda: fired >= expected, "all fire")
 
     def mended(self, name):
         self.left[name] = self.watch.settle()

@@ -96,7 +96,7 @@ class Watch:
         while not done.wait(SCRAPE / 2):
             self.firing()
 
-    def settle(self, seconds: float = 40.0) -> set[tuple[str, ...]]:
+    def settle(self, seconds: float = 60.0) -> set[tuple[str, ...]]:
         """Wait until nothing fires but the watchdog; return what still does."""
         with contextlib.suppress(AssertionError):
             until(lambda: not self.firing(), "every alert is resolved", seconds)
@@ -130,7 +130,7 @@ def prometheus(home: Path, *targets: str) -> Iterator[Watch]:
         return False
 
     try:
-        until(scrapes, "Prometheus scrapes the supervisor", 30)
+        until(scrapes, "Prometheus scrapes the supervisor")
         yield watch
     finally:
         process.send_signal(signal.SIGTERM)

@@ -19,7 +19,7 @@ SMALLEST_MIB = {"ext4": 8, "xfs": 300, "btrfs": 128}  # below, mkfs refuses
 
 
 def _unmount(where: Path) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while True:
         done = subprocess.run(["umount", where], capture_output=True, text=True, check=False)
         if done.returncode == 0 or not os.path.ismount(where):

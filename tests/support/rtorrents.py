@@ -177,7 +177,7 @@ class RTorrentProcess:
 
     # -- RPC -----------------------------------------------------------------------------------------------------------
 
-    def call(self, method: str, *arguments: Any, timeout: float = 10.0) -> Any:
+    def call(self, method: str, *arguments: Any, timeout: float = 30.0) -> Any:
         """Call a method; return what it returned. Raise xmlrpc.client.Fault or OSError."""
         # surrogateescape: rTorrent takes and gives raw bytes where a path is not UTF-8.
         request = xmlrpc.dumps(arguments, method).encode("utf-8", "surrogateescape")
@@ -214,7 +214,7 @@ class RTorrentProcess:
         self.call("load.raw_start_verbose" if start else "load.raw_verbose", "", metafile, *commands)
         until(lambda: torrent.hash in self.call("download_list"), f"{torrent.name!r} is listed")
 
-    def wait_complete(self, torrent: Torrent, seconds: float = 30.0) -> None:
+    def wait_complete(self, torrent: Torrent, seconds: float = 60.0) -> None:
         """Wait until it is complete and not being hashed."""
         hash_ = torrent.hash
         until(

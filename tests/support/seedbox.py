@@ -144,7 +144,7 @@ class Seedbox:
 
     def _nothing_left(self) -> None:
         try:
-            until(lambda: not self.processes(), "no process of the supervisor is left", 10)
+            until(lambda: not self.processes(), "no process of the supervisor is left")
         finally:
             for process in self.processes():
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -179,6 +179,17 @@ class Seedbox:
         if submit:
             self.supervisor.submit(torrent.hash)
         return torrent
+
+    @contextlib.contextmanager
+    def copying(self, torrent: Torrent) -> Iterator[None]:
+        """Submit it, and be in the middle of its copy: the HDD is slow until the block is left.
+
+        So slow that some of the snapshots, one a second at most, show it.
+        """
+        with slowly_written(self.hdd, 2):
+            self.supervisor.submit(torrent.hash)
+            until(lambda: self.supervisor.copying(torrent.hash), "the copy is on its way")
+            yield
 
     def unmark(self, torrent: Torrent) -> None:
         """Forget that it was closed."""

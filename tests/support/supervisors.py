@@ -175,7 +175,7 @@ class SupervisorProcess:
     def get(self, path: str) -> tuple[int, str]:
         """One HTTP request."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -229,6 +229,13 @@ class SupervisorProcess:
         except AssertionError:
             story = [f"{event.action}: {event.text}" for event in self.events(job_hash)]
             raise AssertionError(f"{self.job(job_hash)}\n{story}\n{self.said()[-3000:]}") from None
+
+    def wait_for_event(self, job_hash: str, action: str) -> Event:
+        """Wait until its story has such an event, however short the state lasts that it tells of; return the first."""
+        return until(
+            lambda: next((event for event in self.events(job_hash) if event.action == action), None),
+            f"{job_hash} has been {action}",
+        )
 
     # -- what is asked of it ---------------------------------------------------------------------------------------
 

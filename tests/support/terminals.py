@@ -64,7 +64,7 @@ class Terminal:
         """Return one of tmux's facts about the window: cursor_flag, alternate_on, pane_dead_status, pane_pid."""
         return self._run("display-message", "-p", f"#{{{name}}}").strip()
 
-    def wait(self, wanted: str | Callable[[str], object], seconds: float = 20.0) -> str:
+    def wait(self, wanted: str | Callable[[str], object], seconds: float = 60.0) -> str:
         """Wait until a text is seen, or a condition on what is seen holds; return what is seen then."""
         found = ""
 

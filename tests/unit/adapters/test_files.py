@@ -63,14 +63,14 @@ def test_directories_are_made_and_opened_without_following(tmp_path, top):
 
 
 def test_a_cache_of_directories_holds_few_and_opens_all(tmp_path, top):
-    before = len(os.listdir("/proc/self/fd"))
+    before = set(os.listdir("/proc/self/fd"))
     with files.Directories(top, b"/t", make=True) as directories:
         for number in range(200):
             descriptor = directories.open((b"a", b"%d" % number, b"deep", b"file"), os.O_WRONLY | os.O_CREAT)
             os.close(descriptor)
-        assert len(os.listdir("/proc/self/fd")) - before < 40
+        assert len(set(os.listdir("/proc/self/fd")) - before) < 40
         assert files.regular(directories.stat((b"a", b"7", b"deep", b"file")))
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) <= before  # an earlier test's may be collected meanwhile
     assert len(list(tmp_path.rglob("file"))) == 200
 
 

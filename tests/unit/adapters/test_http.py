@@ -4,7 +4,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import traceback
 
 import pytest
@@ -91,10 +90,8 @@ def test_a_redirect_is_not_followed_so_the_key_never_reaches_another_host(arr):
 def test_an_answer_that_only_trickles_is_given_up(arr, monkeypatch):
     monkeypatch.setattr(http, "_SLOWEST", 0.3)
     arr.mode = Mode.TRICKLE
-    begun = time.monotonic()
     with pytest.raises(ServiceUnavailable, match=r"still sending its answer after 0\.3 s"):
-        get_json(status(arr), HEADERS)
-    assert time.monotonic() - begun < 5
+        get_json(status(arr), HEADERS)  # it has no end
 
 
 def test_a_service_that_is_down_is_unavailable_with_the_reason_in_plain_words(arr):
