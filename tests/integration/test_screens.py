@@ -151,7 +151,7 @@ def test_what_changes_is_drawn_anew_and_a_window_that_is_resized_too(tmp_path):
 
 def test_a_journal_that_vanishes_ends_the_watch_with_a_line_and_a_clean_terminal(tmp_path):
     state = made(tmp_path, 3)
-    with shown(state, 100, 40, "--watch") as window:
+    with shown(state, 300, 40, "--watch") as window:  # the line has a path of any length, and is not broken
         window.wait("Torrents: ")
         (state / "journal.sqlite").unlink()
         assert "cannot be opened" in window.wait("code 3")
