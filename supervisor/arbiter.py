@@ -186,9 +186,9 @@ class Arbiter:
         self._view.journal_error = ""
         self._read = spool.discard(self._settings.state_dir, self._read + read)
         self._name_once(self._read, "was read but cannot be removed yet")
-        for worker in self._dispatcher.desk.to_stop:
-            self._fleet.terminate(worker)
-        self._dispatcher.desk.to_stop.clear()
+        while self._dispatcher.desk.to_stop:
+            self._fleet.terminate(self._dispatcher.desk.to_stop.pop())
+        self._dispatcher.give_up_hung(self._fleet.give_up)
         self._view.waiting_for_device = self._dispatcher.scheduler.waiting_for_device
         self._view.waiting_for = self._dispatcher.scheduler.waiting_for()
         self._view.opens = self._dispatcher.scheduler.permits.opens
@@ -243,9 +243,9 @@ class Arbiter:
 
     def _ended(self, worker: str | None, now: float) -> None:
         if worker is not None:
-            reason = self._fleet.reap(worker, now)
-            log.warning("%s", reason, extra={"action": "worker-ended", "worker": worker})
-            self._post(WorkerLost(worker, reason))
+            lost = WorkerLost(worker, *self._fleet.reap(worker, now))
+            log.warning("%s", lost.reason, extra={"action": "worker-ended", "worker": worker})
+            self._post(lost)
             return
         log.warning("its queues are filled again from the journal", extra={"action": "manager-ended"})
         self._metrics.worker_lost("broker")

@@ -36,7 +36,7 @@ class ConfigurationError(SeedcacheError):
 
 
 class Busy(SeedcacheError):
-    """Somebody else holds the lock."""
+    """Somebody else holds the lock, or a disk that it takes does not answer. Costs a job no attempt."""
 
     exit_code = Exit.BUSY
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
 from supervisor import broker
-from supervisor.adapters import processes
+from supervisor.adapters import locks, processes
 from supervisor.dispatch.crew import COPIER, NOTIFIER, SPACE, role_of
 from supervisor.messages import Quit, Task
 from supervisor.workers import loop
@@ -29,6 +29,7 @@ class _Child:
     spawned: float  # unix seconds
     started: float | None  # as the kernel has it, against pid reuse
     box: broker.Mailbox | None = None
+    given_up: str = ""  # why it was killed; it is still there if it sleeps in the kernel
 
 
 class Fleet:
@@ -113,12 +114,14 @@ class Fleet:
         found[self.manager_process.sentinel] = None
         return found
 
-    def reap(self, name: str, now: float) -> str:
-        """A worker's sentinel fired. See that it is gone and have it replaced; return how it ended."""
+    def reap(self, name: str, now: float) -> tuple[str, bool]:
+        """A worker's sentinel fired. See that it is gone and have it replaced; return how it ended, whether by us."""
         child = self._children.pop(name)
         # The sentinel also fires when the fork server was killed, and then the worker may be alive.
         processes.end(child.process.pid or 0, child.started)
         child.process.join(0)
+        if child.given_up:
+            return child.given_up, True
         code = child.process.exitcode
         if code == 0:
             self._deaths.pop(name, None)
@@ -126,7 +129,7 @@ class Fleet:
             self._deaths[name] = self._deaths.get(name, 0) + 1 if now - child.spawned < _SOON else 1
         wait = _BACK_OFF[min(self._deaths.get(name, 0), len(_BACK_OFF) - 1)] if self._deaths.get(name, 0) > 1 else 0.0
         heapq.heappush(self._respawn, (now + wait, name))
-        return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}", False
 
     @property
     def next_due(self) -> float:
@@ -147,6 +150,23 @@ class Fleet:
             self.undelivered = True
             log.warning("it is told again", extra={"action": "manager-away", "worker": worker})
 
+    def give_up(self, worker: str, why: str) -> str:
+        """Kill a worker that hangs; return its new name, as another one is to be started in its place.
+
+        One that sleeps in the kernel is still there, until it is answered. Not one more instruction of it is executed
+        (signal(7)), so the space worker's lock is nobody's, even while the kernel counts it as held.
+        """
+        child = self._children.pop(worker)
+        pid = child.process.pid or 0
+        processes.end(pid, child.started, patience=0.0)
+        if role_of(worker) == SPACE:
+            locks.bury(locks.space(self._given.lock_dir), pid)
+        log.warning("%s; it is killed, and replaced", why, extra={"action": "given-up", "worker": worker})
+        child.given_up = why
+        name = f"{worker}-killed-{pid}"
+        self._children[name] = child
+        return name
+
     def terminate(self, worker: str) -> None:
         """Ask a worker to leave: at once if it is idle, else at the next safe point of its task."""
         child = self._children.get(worker)
@@ -155,11 +175,12 @@ class Fleet:
 
     @property
     def workers(self) -> tuple[str, ...]:
-        """The workers that are there."""
-        return tuple(self._children)
+        """The workers that are there, but those that were given up."""
+        return tuple(name for name, child in self._children.items() if not child.given_up)
 
     def shut_down(self) -> None:
         """End what is still there, the Manager last."""
         for child in self._children.values():
-            processes.end(child.process.pid or 0, child.started)
+            patience = 0.0 if child.given_up else processes.PATIENCE
+            processes.end(child.process.pid or 0, child.started, patience)
         self._manager.shutdown()

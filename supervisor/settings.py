@@ -245,6 +245,12 @@ class Settings:
         forms.number(0), "Seconds that running work gets to reach a safe point when stopped.", 30.0
     )
     rpc_timeout: float = _setting(forms.number(0.1), "Seconds that rTorrent has to answer one call.", 10.0)
+    disk_timeout: float = _setting(
+        forms.number(0),
+        "After so many seconds in which a disk has not answered, workers that wait for it are killed and replaced; "
+        "their torrents go on when it answers.",
+        60.0,
+    )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)  # name of a field -> where it came from
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Locks between processes. The only importer of filelock, which is imported by the first lock that is taken.
 
 A lock is flock(2) on a file: the kernel releases it when its holder ends, however it ends. The file stays where it is:
-whoever unlinked it would leave two processes with a lock each, on two files of one name.
+whoever unlinked it would leave two processes with a lock each, on two files of one name. Unless one of them is dead.
 """
 
 import errno
@@ -11,6 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from supervisor.errors import Busy, ConfigurationError
+
+
+def space(lock_dir: str) -> str:
+    """Return the path of the lock of who changes anything in rTorrent, or removes anything from the SSD."""
+    return os.path.join(lock_dir, "space.lock")
 
 
 @contextmanager
@@ -40,6 +45,17 @@ def hold(path: str) -> Iterator[None]:
         lock.release()
 
 
+def bury(path: str, pid: int) -> None:
+    """Given a lock and the id of a process that was killed, have the lock free if that process has it.
+
+    The kernel releases a lock when its holder is gone, which one that sleeps in a disk's driver may never be. Another
+    file takes the place of its file; filelock sees to it that nobody takes the lock on the old one meanwhile.
+    """
+    if _holder(path) == _named(pid):
+        with suppress(OSError):
+            os.unlink(path)
+
+
 def _refuse_strange(path: str) -> None:
     # A link is refused by filelock too, but only since 3.20.1; to open a FIFO may never return.
     with suppress(FileNotFoundError):
@@ -60,6 +76,10 @@ def _sign(path: str) -> None:
 def _holder(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            return f"process {int(file.read(20))}"
+            return _named(int(file.read(20)))
     except (OSError, ValueError):
         return "another process"
+
+
+def _named(pid: int) -> str:
+    return f"process {pid}"

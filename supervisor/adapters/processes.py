@@ -11,6 +11,7 @@ from multiprocessing import parent_process
 from supervisor.adapters import clock
 
 _POLL = 0.002  # seconds
+PATIENCE = 5.0  # seconds for a process that is killed to be gone
 
 
 def die_with_parent() -> None:
@@ -49,7 +50,7 @@ def start_time(pid: int) -> float | None:
         return None
 
 
-def end(pid: int, started: float | None, patience: float = 5.0) -> None:
+def end(pid: int, started: float | None, patience: float = PATIENCE) -> None:
     """Given a pid and when it started, kill that process, if it is still that one, and wait until it is gone.
 
     Wait no longer than the patience (seconds): one that sleeps in a disk's driver cannot be killed. A zombie is gone:

@@ -1,22 +1,65 @@
-"""Where torrents lie as the file system knows it: rTorrent may reach a place through symbolic links."""
+"""Where torrents lie as the file system knows it: rTorrent may reach a place through symbolic links.
+
+A disk that does not answer holds up nobody: what lies on it is taken to lie where rTorrent says, until it answers.
+"""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
+
+from supervisor.adapters.patience import Patience
 
 if TYPE_CHECKING:
     from supervisor.adapters.rtorrent import Torrent
 
+_patience = Patience()
+
 
 def resolved(torrent: "Torrent") -> "Torrent":
     """Return the torrent with its directory as the file system knows it: the settings' roots are resolved too."""
-    return replace(torrent, directory=os.path.realpath(torrent.directory))
+    return all_resolved([torrent])[0]
 
 
 def all_resolved(torrents: Iterable["Torrent"]) -> list["Torrent"]:
     """As resolved, of many: what they lie in is looked at once, not once for each."""
+    found = list(torrents)
+    real = _in_time(dict.fromkeys(torrent.directory for torrent in found))
+    return [
+        torrent if torrent.directory == real[torrent.directory] else replace(torrent, directory=real[torrent.directory])
+        for torrent in found
+    ]
+
+
+def real_paths(paths: Iterable[bytes]) -> list[bytes]:
+    """Return the paths without symbolic links in them. Raise TimeoutError if their disk does not answer.
+
+    They are of one torrent.
+    """
+    wanted = list(paths)
+    return _patience.ask(os.path.commonpath(wanted) if wanted else b"", lambda: list(map(os.path.realpath, wanted)))
+
+
+def _in_time(paths: Collection[bytes]) -> dict[bytes, bytes]:
+    """Return each path without symbolic links; as it is where nobody answers."""
+    try:
+        return _patience.ask(b"", partial(_real, paths))
+    except TimeoutError:
+        pass  # then by what they lie in, so that it is known which of them do not answer
+    beside: dict[bytes, list[bytes]] = {}
+    for path in paths:
+        beside.setdefault(os.path.dirname(path), []).append(path)
+    found: dict[bytes, bytes] = {}
+    for above, group in beside.items():
+        try:
+            found |= _patience.ask(above, partial(_real, group))
+        except TimeoutError:
+            found |= {path: path for path in group}
+    return found
+
+
+def _real(paths: Iterable[bytes]) -> dict[bytes, bytes]:
     above = cache(os.path.realpath)
 
     def real(path: bytes) -> bytes:
@@ -25,8 +68,4 @@ def all_resolved(torrents: Iterable["Torrent"]) -> list["Torrent"]:
             return os.path.realpath(path)
         return os.path.join(above(parent), name)
 
-    found = []
-    for torrent in torrents:
-        directory = real(torrent.directory)
-        found.append(torrent if directory == torrent.directory else replace(torrent, directory=directory))
-    return found
+    return {path: real(path) for path in paths}

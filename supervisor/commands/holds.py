@@ -1,6 +1,5 @@
 """The torrents that are held in rTorrent, by us and for want of room: found, and all started by `space release`."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,7 +36,7 @@ def release(settings: Settings) -> Iterator[str]:
     from supervisor.adapters.rtorrent import RTorrent  # noqa: PLC0415  (90 ms: not for every command)
     from supervisor.transfer import holding  # noqa: PLC0415  (as above)
 
-    with locks.hold(os.path.join(settings.lock_dir, "space.lock")):
+    with locks.hold(locks.space(settings.lock_dir)):
         rtorrent = RTorrent(settings.scgi_url, settings.rpc_timeout)
         found = held(rtorrent)
         for hold in found:

@@ -44,7 +44,7 @@ def _put(settings: Settings, journal: Journal, rtorrent: "RTorrent", paths: Iter
     """
     ssd, hdds = places(settings, journal)
     roots = {root.path: root for root in (ssd, *hdds)}
-    with locks.hold(os.path.join(settings.lock_dir, "space.lock")):
+    with locks.hold(locks.space(settings.lock_dir)):
         torrents = all_resolved(rtorrent.torrents())
         for text in paths:
             path = _real(text)

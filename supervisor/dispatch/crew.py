@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from supervisor.messages import Announce, Copy, Notify, Phase, Progress, Task
+from supervisor.messages import Admit, Announce, Copy, Notify, Phase, Place, Progress, Prove, Relocate, Task
 from supervisor.observation.snapshot import Worker
 
 COPIER, SPACE, NOTIFIER = "copier", "space", "notifier"  # the roles; a worker's name is its role, or begins with it
@@ -12,6 +12,18 @@ COPIER, SPACE, NOTIFIER = "copier", "space", "notifier"  # the roles; a worker's
 def role_of(worker: str) -> str:
     """Given a worker's name, return its role."""
     return worker.partition("-")[0]
+
+
+def _places_of(task: Task) -> tuple[Place, ...]:
+    """Given a task, return the roots whose disks its worker may have to wait for."""
+    match task:
+        case Copy() | Relocate():
+            return task.ssd, task.hdd
+        case Prove():
+            return (task.hdd,)
+        case Admit():
+            return tuple(order.hdd for order in task.orders if order.hdd is not None)
+    return ()
 
 
 @dataclass(slots=True)
@@ -25,6 +37,7 @@ class _Member:
     done: int = 0
     total: int = 0
     rate: float = 0.0
+    given_up: bool = False  # it was killed since it hung
 
 
 Saved = dict[str, tuple[_Member, Task | None]]
@@ -74,6 +87,18 @@ class Crew:
         """A worker is gone. Return the task it had."""
         member = self._members.pop(worker, None)
         return None if member is None else member.task
+
+    def rename(self, worker: str, name: str) -> None:
+        """A worker was given up, and may not be gone yet: under its new name it has its task until it is."""
+        member = self._members[name] = self._members.pop(worker)
+        member.given_up = True
+
+    def at_disks(self) -> Iterator[tuple[str, Place]]:
+        """Return who has a task that is about which disk, but not who was given up."""
+        for worker, member in self._members.items():
+            if member.task is not None and not member.given_up:
+                for place in _places_of(member.task):
+                    yield worker, place
 
     def progress(self, message: Progress, now: float) -> None:
         """A worker told how far it is."""

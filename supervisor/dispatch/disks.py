@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from supervisor.adapters import files, mounts
+from supervisor.adapters import clock, files, mounts
 from supervisor.adapters.patience import Patience, T
 from supervisor.dispatch.destinations import root_of
 from supervisor.journal import Journal
@@ -23,7 +23,8 @@ class Disks:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._patience = Patience()
-        self._silent: set[bytes] = set()  # roots that did not answer at the last look
+        self._silent: dict[bytes, float] = {}  # roots that did not answer at the last look -> since when, monotonic
+        self._silence: dict[bytes, float] = {}  # the same -> for how many seconds then
         self._devices: dict[bytes, int] = {}
         self._roots: list[bytes] = []
         self.ssd = Place(b"", "")
@@ -58,6 +59,10 @@ class Disks:
     def device(self, root: bytes) -> int:
         """Return the number of the device (st_dev) that a root was on when it was last there; 0 if it never was."""
         return self._devices.get(root, 0)
+
+    def silence(self, root: bytes) -> float:
+        """Return for how many seconds a root had not answered at the last look; 0: it did, or is none of ours."""
+        return self._silence.get(root, 0.0)
 
     def ask(self, path: bytes, question: Callable[[], T]) -> T:
         """Ask about a path on one of the HDDs: see Patience.ask."""
@@ -103,10 +108,16 @@ class Disks:
         return Place(path, known), Disk(role, text, usage.size, usage.free, trusted=same)
 
     def _fell_silent(self, path: bytes, *, silent: bool) -> None:
-        if silent and path not in self._silent:
+        now = clock.monotonic()
+        if not silent:
+            self._silent.pop(path, None)
+            self._silence.pop(path, None)
+            return
+        if path not in self._silent:
+            self._silent[path] = now
             text = "does not answer: a network mount whose server is away, or a failing disk; it is asked again"
             log.warning("%s %s", files.show(path), text, extra={"action": "disk-silent"})
-        (self._silent.add if silent else self._silent.discard)(path)
+        self._silence[path] = now - self._silent[path]
 
     def _first_seen(self, path: bytes) -> None:
         under = b""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from supervisor.adapters import files
 from supervisor.dispatch import decisions
 from supervisor.dispatch.announcements import Announcements
 from supervisor.dispatch.board import Board
@@ -44,6 +45,7 @@ class WorkerLost:
 
     worker: str
     reason: str
+    ours: bool = False  # we have killed it: that costs its torrent no attempt
 
 
 Message = Submission | WorkerLost | Started | Progress | Done | Answer | Swept
@@ -121,6 +123,21 @@ class Dispatcher:
         for worker, task in self._crew.tasks().items():
             send(worker, task)
 
+    def give_up_hung(self, kill: Callable[[str, str], str]) -> None:
+        """Have those workers replaced that wait for a disk that has not answered for DISK_TIMEOUT.
+
+        `kill` is given a worker and why, and returns its new name: it keeps its task until it is gone, so that nobody
+        else touches that torrent.
+        """
+        silence = self._relief.disks.silence
+        hung = {
+            worker: f"{files.show(place.path)} has not answered for {silence(place.path):.0f} s"
+            for worker, place in self._crew.at_disks()
+            if silence(place.path) > self.settings.disk_timeout
+        }
+        for worker, why in hung.items():
+            self._crew.rename(worker, kill(worker, why))
+
     @property
     def next_due(self) -> float:
         """When there is something to do without a message (unix seconds)."""
@@ -154,9 +171,9 @@ class Dispatcher:
                     self._board.then(partial(self._metrics.held_back, reason, seconds))
             case Done(worker, token, result):
                 self._done(self._crew.finish(worker, token, now), result, now)
-            case WorkerLost(worker, reason):
+            case WorkerLost(worker, reason, ours):
                 self._board.then(partial(self._metrics.worker_lost, role_of(worker)))
-                self._done(self._crew.lose(worker), self._orphaned(reason), now)
+                self._done(self._crew.lose(worker), self._orphaned(reason, ours=ours), now)
 
     def _surveyed(self, answer: Surveyed, now: float) -> None:
         self._drifting.surveyed(answer, now)
@@ -173,5 +190,5 @@ class Dispatcher:
     def _done(self, task: Task | None, result: Result, now: float) -> None:
         self._outcomes.done(task, result, self.settings, now, draining=self.draining)
 
-    def _orphaned(self, reason: str) -> Failed:
-        return Failed(f"its worker process ended ({reason})", retry=True, counts=not self.draining)
+    def _orphaned(self, reason: str, *, ours: bool) -> Failed:
+        return Failed(f"its worker process ended ({reason})", retry=True, counts=not (self.draining or ours))

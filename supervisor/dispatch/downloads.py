@@ -3,9 +3,11 @@
 import contextlib
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from supervisor.adapters import files, session
+from supervisor.adapters.patience import Patience
 from supervisor.errors import SeedcacheError
 from supervisor.messages import MARK
 
@@ -31,6 +33,7 @@ class Downloads:
 
     def __init__(self) -> None:
         self._paths: dict[str, Paths] = {}
+        self._patience = Patience()
 
     def ask(self, rtorrent: "RTorrent") -> list[Download]:
         """Return what is unfinished: by one request, and two more if there is anything.
@@ -56,7 +59,10 @@ class Downloads:
         paths = self._list(torrent, home)
         if paths is None:
             return Download(torrent, mark, torrent.size - torrent.left_bytes, wanted, failed)
-        taken = _taken(torrent.directory, paths)
+        try:
+            taken = self._patience.ask(os.path.dirname(torrent.directory), partial(_taken, torrent.directory, paths))
+        except TimeoutError:
+            return Download(torrent, mark, torrent.size - torrent.left_bytes, wanted, failed)
         return Download(torrent, mark, taken, min(wanted, max(torrent.size - taken, 0)), failed)
 
     def _list(self, torrent: "Torrent", home: bytes) -> Paths | None:

@@ -7,10 +7,9 @@ another directory have hard links, which do not mind losing a neighbour, or symb
 import os
 from collections.abc import Iterable
 
-from supervisor.adapters import files, session
-from supervisor.adapters.resolving import all_resolved
+from supervisor.adapters import files, resolving, session
 from supervisor.adapters.rtorrent import RTorrent, Torrent
-from supervisor.errors import TransferError
+from supervisor.errors import Busy, TransferError
 from supervisor.transfer import metainfo
 from supervisor.transfer.metainfo import Metainfo
 
@@ -22,14 +21,14 @@ def spared(rtorrent: RTorrent, kept: bytes, meta: Metainfo, source: bytes) -> fr
 
     Costs one request, whatever the number of torrents. `kept` is the directory of our own copies of the metafiles; one
     that was never handed in has its metafile in rTorrent's session.
-    Raise RTorrentUnreachable; Retryable or Refused if it cannot be found out what another torrent has there.
+    Raise RTorrentUnreachable; Busy, Retryable or Refused if it cannot be found out what another torrent has there.
     """
     mine = {file.path for file in meta.files}
     top, found = source.rstrip(b"/") + b"/", set[files.Components]()
     for other, linked in neighbours(rtorrent.torrents(), meta, source):
         listed = _read(rtorrent, kept, other)
         paths = (b"/".join((other.directory, *file.path)) for file in listed.files)
-        for path in map(os.path.realpath, paths) if linked else paths:
+        for path in _resolved(paths, other) if linked else paths:
             if path.startswith(top):
                 found.add(tuple(path[len(top) :].split(b"/")))
     return frozenset(found & mine)
@@ -44,7 +43,7 @@ def neighbours(torrents: Iterable[Torrent], meta: Metainfo, source: bytes) -> li
     name = meta.name.decode(errors="replace")
     base = source if meta.multi else b"/".join((source.rstrip(b"/"), meta.name))
     found = []
-    for other in all_resolved(torrents):
+    for other in resolving.all_resolved(torrents):
         if other.hash == meta.hash or other.meta:  # a magnet has no files yet
             continue
         # Where the bytes of a single file's name were not told, its directory decides.
@@ -58,6 +57,14 @@ def neighbours(torrents: Iterable[Torrent], meta: Metainfo, source: bytes) -> li
 
 def _inside(path: bytes, top: bytes) -> bool:
     return path == top or path.startswith(top.rstrip(b"/") + b"/")
+
+
+def _resolved(paths: Iterable[bytes], torrent: Torrent) -> list[bytes]:
+    try:
+        return resolving.real_paths(paths)
+    except TimeoutError as error:
+        text = f"{torrent.name} ({torrent.hash}) may use the same files; nothing is removed: no answer from its disk"
+        raise Busy(text) from error
 
 
 def _read(rtorrent: RTorrent, kept: bytes, torrent: Torrent) -> Metainfo:

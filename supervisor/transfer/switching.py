@@ -9,6 +9,7 @@ the data is. Both copies stay until `confirm` has said that the one on the SSD m
 import os
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -159,6 +160,7 @@ def _switch(
     if torrent.hashing or not torrent.complete or torrent.meta:
         why = "rTorrent is checking it" if torrent.hashing else "it is not complete"
         raise Retryable(f"{_called(torrent)} cannot be switched now: {why}")
+    _hear(destination)
     check_layout(destination, files)
     began = clock.monotonic()
     _rest(torrent, began)
@@ -174,6 +176,15 @@ def _switch(
     if ended is None:
         return None
     return ended - began if before.active else 0.0
+
+
+def _hear(root: bytes) -> None:
+    """Return when the disk has answered: if it hangs, let us wait for it, and not rTorrent, which would answer nobody.
+
+    What check_layout asks may be answered from memory: NFS keeps attributes for up to a minute (acregmax in nfs(5)).
+    """
+    with suppress(OSError):  # check_layout says what is wrong
+        os.statvfs(root)
 
 
 def _rest(torrent: Torrent, now: float) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def work_under(lock_dir: str) -> "Work":
     """Given the directory of the locks, return what does the tasks."""
-    lock = os.path.join(lock_dir, "space.lock")
+    lock = locks.space(lock_dir)
 
     def work(task: Task, worker: "Worker") -> Result:
         with locks.hold(lock):

@@ -15,34 +15,46 @@ from tests.support.torrents import contents
 
 pytestmark = pytest.mark.real
 
+MIB = 1 << 20
 FILES = {b"a": 300_000, b"b/c": 70_001, b"b/empty": 0}
 
 
 class Nas:
-    """What is behind it is a directory on the HDD of the seedbox."""
+    """What is behind it is a directory on the HDD of the seedbox, behind two servers, one after the other.
+
+    So there are two ways to hang. The outer one takes no request any more: who asks can be killed. Or it has taken one
+    and waits for the inner: who asked sleeps in the kernel until the answer, and nothing can end it before.
+    """
 
     def __init__(self, behind, where):
-        self.behind, self.where = behind, where
+        self.where = where
+        self._mounts = [(behind, where.with_name("inner")), (where.with_name("inner"), where)]
         behind.mkdir()
-        where.mkdir()
+        for _, at in self._mounts:
+            at.mkdir()
         self.serve()
 
     def serve(self):
-        self.server = subprocess.Popen([need_program("bindfs"), "-f", self.behind, self.where])
-        until(lambda: os.path.ismount(self.where), "it is mounted")
+        self._servers = []
+        for behind, at in self._mounts:
+            self._servers.append(subprocess.Popen([need_program("bindfs"), "-f", behind, at]))
+            until(lambda at=at: os.path.ismount(at), "it is mounted")
 
-    def hang(self):
-        self.server.send_signal(signal.SIGSTOP)
+    def hang(self, *, holding_requests=False):
+        self._servers[0 if holding_requests else 1].send_signal(signal.SIGSTOP)
 
     def go_on(self):
-        self.server.send_signal(signal.SIGCONT)
+        for server in self._servers:
+            server.send_signal(signal.SIGCONT)
 
     def die(self):
-        self.server.kill()
-        self.server.wait()
+        for server in reversed(self._servers):
+            server.kill()
+            server.wait()
 
     def unmount(self):
-        subprocess.run(["umount", "--lazy", self.where], check=True)
+        for _, at in reversed(self._mounts):
+            subprocess.run(["umount", "--lazy", at], check=True)
 
 
 @pytest.fixture
@@ -136,3 +148,75 @@ def test_a_server_that_dies_costs_nothing_and_its_torrents_go_on_with_the_next(b
     nas.serve()
     is_relocated(box, nas, show, expected)
     assert box.supervisor.wait_for(film.hash, State.CACHED).attempts == 0
+
+
+@pytest.mark.parametrize("mortal", [True, False], ids=["mortal", "immortal"])
+def test_a_copy_to_a_server_that_hangs_leaves_its_worker_to_others(box, nas, tmp_path, mortal):
+    other = box.enter(loop_mounted(tmp_path, "other"))
+    box.start(
+        final_dest_base_hdd=[str(nas.where), str(other)], destinations=[f"films={other}", f"tv={nas.where}"],
+        max_concurrent_processes=1, copy_rate_limit=4, disk_timeout=2,
+    )  # fmt: skip
+    show = box.seed("Show", {b"a": 24 * MIB, b"b": 70_001}, label="tv")
+    expected = contents(box.ssd / "Show")
+    until(lambda: box.supervisor.copying(show.hash), "it is being copied")
+    nas.hang(holding_requests=not mortal)
+    is_not_trusted(box, nas)
+    film = box.seed("film", FILES, label="films")
+    assert box.supervisor.wait_for(film.hash, State.CACHED).attempts == 0
+    nas.go_on()
+    assert box.supervisor.wait_for(show.hash, State.CACHED).attempts == 0
+    box.supervisor.ask(show.hash, "relocate")
+    is_relocated(box, nas, show, expected)
+
+
+@pytest.mark.parametrize("mortal", [True, False], ids=["mortal", "immortal"])
+def test_a_relocation_to_a_server_that_hangs_leaves_the_space_worker_to_others(box, nas, tmp_path, mortal):
+    other = box.enter(loop_mounted(tmp_path, "other"))
+    box.start(
+        final_dest_base_hdd=[str(nas.where), str(other)], destinations=[f"films={other}", f"tv={nas.where}"],
+        disk_timeout=2,
+    )  # fmt: skip
+    show, film = box.seed("Show", FILES, label="tv"), box.seed("film", FILES, label="films")
+    expected = contents(box.ssd / "Show")
+    for torrent in (show, film):
+        box.supervisor.wait_for(torrent.hash, State.CACHED)
+    worker = box.supervisor.victim("space")
+    worker.suspend()
+    box.supervisor.ask(show.hash, "relocate")
+    until(lambda: box.supervisor.worker("space")["hash"] == show.hash, "it is told to relocate it")
+    nas.hang(holding_requests=not mortal)
+    worker.resume()
+    is_not_trusted(box, nas)
+    box.supervisor.ask(film.hash, "relocate")
+    box.supervisor.wait_for(film.hash, State.RELOCATED)
+    assert box.supervisor.crew()
+    assert worker.is_running() is not mortal
+    status_says_so(box)
+    is_on_the_ssd(box, show, expected)
+    nas.go_on()
+    is_relocated(box, nas, show, expected)
+
+
+def test_what_lies_behind_a_server_that_hangs_keeps_no_other_torrent_on_the_ssd(box, nas, tmp_path):
+    other = box.enter(loop_mounted(tmp_path, "other"))
+    box.start(
+        final_dest_base_hdd=[str(nas.where), str(other)], destinations=[f"films={other}", f"tv={nas.where}"]
+    )  # fmt: skip
+    show = box.seed("Show", FILES, label="tv")
+    expected = contents(box.ssd / "Show")
+    box.supervisor.wait_for(show.hash, State.CACHED)
+    box.supervisor.ask(show.hash, "relocate")
+    is_relocated(box, nas, show, expected)
+    nas.hang()
+    film = box.seed("film", {b"f": 50_000}, label="films")
+    box.supervisor.wait_for(film.hash, State.CACHED)
+    box.supervisor.ask(film.hash, "relocate")
+    box.supervisor.wait_for(film.hash, State.RELOCATED)
+    twin = box.seed("twin", FILES, label="films")  # of the same size: what it shares with the one there is not known
+    box.supervisor.wait_for(twin.hash, State.CACHED)
+    box.supervisor.ask(twin.hash, "relocate")
+    until(lambda: "no answer from its disk" in (box.supervisor.job(twin.hash).reason), "its reason says so")
+    assert (box.ssd / "twin").exists()
+    nas.go_on()
+    box.supervisor.wait_for(twin.hash, State.RELOCATED)

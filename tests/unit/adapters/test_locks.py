@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -54,6 +55,19 @@ def test_the_kernel_releases_the_lock_of_a_holder_that_is_killed(path, holder):
     process.kill()
     process.wait()
     with locks.hold(path):
+        assert Path(path).read_text() == f"{os.getpid()}\n"
+
+
+def test_the_lock_of_one_that_was_killed_and_cannot_end_is_free_for_the_next(path, holder):
+    process = holder(path)
+    process.send_signal(signal.SIGSTOP)  # it has its lock, and executes nothing
+    locks.bury(path, process.pid + 1)
+    with pytest.raises(Busy), locks.hold(path):
+        pass
+    locks.bury(path, process.pid)
+    with locks.hold(path):
+        with pytest.raises(Busy, match=f"process {os.getpid()}"), locks.hold(path):
+            pass
         assert Path(path).read_text() == f"{os.getpid()}\n"
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from supervisor.adapters import clock
+from supervisor.dispatch import disks
 from supervisor.dispatch.dispatcher import Submission, WorkerLost
 from supervisor.dispatch.inquirer import Located, Surveyed, Unlisted, metainfo_path
 from supervisor.jobs import Proof, State, Telling
@@ -113,6 +115,47 @@ def test_a_worker_that_dies_gives_its_task_back(office):
     office.handle()
     assert office.state(A) is State.SUBMITTED
     assert [worker for worker, _ in office.locate(A)] == ["copier-2"]
+
+
+def test_who_waits_for_a_disk_that_does_not_answer_is_replaced_and_keeps_his_torrent_until_he_is_gone(
+    office, monkeypatch
+):
+    office.ask(A)
+    office.locate(A)
+    since, facts = clock.monotonic(), disks._facts
+
+    def silent(path):
+        if away and path in (os.fsencode(office.hdd), os.fsencode(office.ssd)):
+            raise TimeoutError
+        return facts(path)
+
+    def look(seconds):
+        monkeypatch.setattr(clock, "monotonic", lambda: since + seconds)
+        office.relief.look(office.now, office.settings)
+        killed = []
+        office.dispatcher.give_up_hung(lambda *of: killed.append(of) or f"{of[0]}-killed-100")
+        return killed
+
+    monkeypatch.setattr(disks, "_facts", silent)
+    away = True
+    assert (look(0), look(60)) == ([], [])
+    assert look(61) == [("copier-1", f"{office.hdd} has not answered for 61 s")]
+    assert look(62) == []
+    office.hire("copier-1")
+    away = False
+    assert look(63) == []
+    office.ask(A, "cancel")
+    office.ask(A, "retry")
+    assert office.locate(A) == []
+    assert list(office.crew.idle("copier")) == ["copier-2", "copier-1"]
+    assert [task.hash for _, task in office.handle(WorkerLost("copier-1-killed-100", "it hung", ours=True))] == [A]
+
+
+def test_a_worker_that_we_have_killed_costs_no_attempt(office):
+    office.ask(A)
+    office.locate(A)
+    office.handle(WorkerLost("copier-1", "it hung", ours=True))
+    assert (office.job(A).attempts, office.job(A).reason) == (0, "its worker process ended (it hung)")
 
 
 def test_an_answer_that_is_said_twice_counts_once(office):
