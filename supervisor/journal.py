@@ -202,6 +202,11 @@ class Journal:
         which = f"WHERE state IN ({', '.join('?' * len(wanted))}) ORDER BY changed {order} LIMIT ?"
         return self._jobs(which, *wanted, limit)
 
+    def jobs_with(self, reasons: Iterable[str]) -> list[Job]:
+        """Return the jobs that have one of these reasons, also those that have ended. All of the history is read."""
+        wanted = list(reasons)
+        return list(self._jobs(f"WHERE reason IN ({', '.join('?' * len(wanted))})", *wanted))
+
     def _jobs(self, clause: str, *values: object) -> Iterator[Job]:
         for row in self._database.execute(f"SELECT {_JOB} FROM jobs {clause}", values):  # noqa: S608  (our own clauses)
             read = list(row)

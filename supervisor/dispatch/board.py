@@ -61,6 +61,10 @@ class Board:
         """Given a hash, return its job as it is staged, or as it stands, or as it ended; None if it was never seen."""
         return self._jobs.get(job_hash) or self.living.get(job_hash) or self._journal.job(job_hash)
 
+    def jobs_with(self, reasons: Iterable[str]) -> list[Job]:
+        """Return the jobs that have one of these reasons in the journal, as they are staged, also those that ended."""
+        return [self._jobs.get(job.hash, job) for job in self._journal.jobs_with(reasons)]
+
     def put(self, job: Job, now: float, text: str = "") -> None:
         """Stage the next state of a job, and the line of its story."""
         self.note(job)

@@ -12,7 +12,7 @@ from supervisor.dispatch.relief import Relief
 from supervisor.jobs import ON_HDD, Job, Proof, State, Telling
 from supervisor.observation.metrics import Metrics
 
-# The reason of a job that rests on both disks, until what a person asked for has been done: it outlives a restart.
+# The reason of a job that is on the HDD, until what a person asked for has been done: it outlives a restart.
 _ASKED = {"relocate": "to be relocated, asked for by hand", "verify": "to be proven again, asked for by hand"}
 
 
@@ -55,12 +55,13 @@ class Desk:
         else:
             self._board.tell(subject, "refused", now, f"{event} was asked for by hand, but it is {job.state}")
 
-    def take_up(self, job: Job) -> None:
+    def take_up(self) -> None:
         """After a restart, or when a disk is back: go on with what a person had asked for."""
-        if job.state in (State.COPIED, State.CACHED) and job.reason == _ASKED["relocate"]:
-            self._relief.demand(job.hash)
-        elif job.state in ON_HDD and job.reason == _ASKED["verify"]:
-            self._relief.to_prove[job.hash] = None
+        for job in self._board.jobs_with(_ASKED.values()):
+            if job.state in (State.COPIED, State.CACHED) and job.reason == _ASKED["relocate"]:
+                self._relief.demand(job.hash)
+            elif job.state in ON_HDD and job.reason == _ASKED["verify"]:
+                self._relief.to_prove[job.hash] = None
 
     def refuse(self, job_hash: str, why: str, now: float) -> None:
         """A torrent that a person wants off the SSD must stay."""

@@ -77,7 +77,7 @@ class Dispatcher:
                 self._board.put(job.to(State.SUBMITTED, now), now, "taken up again after a restart")
             elif job.state is State.SUBMITTED:
                 self._board.on_submitted(job.hash)
-            self.desk.take_up(job)
+        self.desk.take_up()
         self._board.commit()
 
     def handle(self, messages: Iterable[Message], now: float, send: Send) -> list[str]:
@@ -98,8 +98,7 @@ class Dispatcher:
                 for job in self.room.returned(self.settings):
                     self._board.put(decisions.resumed(job, now), now, "there may be room for it again")
                 if self._relief.disks.have_returned():
-                    for job in self._board.living.values():
-                        self.desk.take_up(job)
+                    self.desk.take_up()
             self._drifting.look(now)
             if now >= self._doorman.next_look:
                 self._doorman.look(now)

@@ -656,6 +656,22 @@ def test_what_a_person_asked_for_outlives_a_restart(tmp_path):
     assert list(third.relief.to_prove) == []
 
 
+def test_a_proof_of_one_that_has_left_the_ssd_outlives_a_restart(tmp_path):
+    office = Office(tmp_path)
+    office.hire("copier-1", "space")
+    office.copied(A)
+    office.relocate(A)
+    relocated(office, A)
+    office.crew.lose("copier-1")
+    office.ask(A, "verify")
+    again = Office(tmp_path)
+    ((_, task),) = again.hire("copier-1")
+    assert isinstance(task, Prove)
+    again.answer("copier-1", Proven(0.1))
+    assert again.state(A) is State.RELOCATED
+    assert Office(tmp_path).hire("copier-1") == []
+
+
 def test_a_worker_that_lost_its_connection_is_given_its_task_again(office):
     office.ask(A)
     ((worker, task),) = office.locate(A)
