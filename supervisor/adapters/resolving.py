@@ -5,6 +5,7 @@ A disk that does not answer holds up nobody: what lies on it is taken to lie whe
 
 import os
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -24,12 +25,15 @@ def resolved(torrent: "Torrent") -> "Torrent":
 
 def all_resolved(torrents: Iterable["Torrent"]) -> list["Torrent"]:
     """As resolved, of many: what they lie in is looked at once, not once for each."""
+    return resolve(torrents)[0]
+
+
+def resolve(torrents: Iterable["Torrent"]) -> tuple[list["Torrent"], frozenset[str]]:
+    """As all_resolved; return also the hashes of those whose disk does not answer: they may lie anywhere."""
     found = list(torrents)
     real = _in_time(dict.fromkeys(torrent.directory for torrent in found))
-    return [
-        torrent if torrent.directory == real[torrent.directory] else replace(torrent, directory=real[torrent.directory])
-        for torrent in found
-    ]
+    there = [replace(torrent, directory=real.get(torrent.directory, torrent.directory)) for torrent in found]
+    return there, frozenset(torrent.hash for torrent in found if torrent.directory not in real)
 
 
 def real_paths(paths: Iterable[bytes]) -> list[bytes]:
@@ -42,7 +46,7 @@ def real_paths(paths: Iterable[bytes]) -> list[bytes]:
 
 
 def _in_time(paths: Collection[bytes]) -> dict[bytes, bytes]:
-    """Return each path without symbolic links; as it is where nobody answers."""
+    """Return each path without symbolic links, but those whose disk does not answer."""
     try:
         return _patience.ask(b"", partial(_real, paths))
     except TimeoutError:
@@ -52,10 +56,8 @@ def _in_time(paths: Collection[bytes]) -> dict[bytes, bytes]:
         beside.setdefault(os.path.dirname(path), []).append(path)
     found: dict[bytes, bytes] = {}
     for above, group in beside.items():
-        try:
+        with suppress(TimeoutError):
             found |= _patience.ask(above, partial(_real, group))
-        except TimeoutError:
-            found |= {path: path for path in group}
     return found
 
 

@@ -6,14 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from supervisor.adapters import files, locks, session, trees
-from supervisor.adapters.resolving import all_resolved
+from supervisor.adapters.resolving import resolve
 from supervisor.commands.reader import Reader
 from supervisor.dispatch import trash
 from supervisor.dispatch.destinations import root_of
 from supervisor.dispatch.inquirer import metainfo_path
 from supervisor.dispatch.planning import inside
 from supervisor.dispatch.sweeping import places
-from supervisor.errors import InvalidInput, Refused, SeedcacheError
+from supervisor.errors import Busy, InvalidInput, Refused, SeedcacheError
 from supervisor.jobs import ENDED, Job, State
 from supervisor.journal import Journal
 from supervisor.settings import Settings
@@ -45,7 +45,11 @@ def _put(settings: Settings, journal: Journal, rtorrent: "RTorrent", paths: Iter
     ssd, hdds = places(settings, journal)
     roots = {root.path: root for root in (ssd, *hdds)}
     with locks.hold(locks.space(settings.lock_dir)):
-        torrents = all_resolved(rtorrent.torrents())
+        torrents, silent = resolve(rtorrent.torrents())
+        for torrent in torrents:
+            if torrent.hash in silent:
+                name = f"{torrent.name} ({torrent.hash})"
+                raise Busy(f"the disk of {name} does not answer: nobody knows what it uses; mend the disk, then again")
         for text in paths:
             path = _real(text)
             root = root_of(path, list(roots))

@@ -23,10 +23,12 @@ def spared(rtorrent: RTorrent, kept: bytes, meta: Metainfo, source: bytes) -> fr
     that was never handed in has its metafile in rTorrent's session.
     Raise RTorrentUnreachable; Busy, Retryable or Refused if it cannot be found out what another torrent has there.
     """
-    mine = {file.path for file in meta.files}
+    mine, sizes = {file.path for file in meta.files}, {file.size for file in meta.files}
     top, found = source.rstrip(b"/") + b"/", set[files.Components]()
     for other, linked in neighbours(rtorrent.torrents(), meta, source):
         listed = _read(rtorrent, kept, other)
+        if linked and sizes.isdisjoint(file.size for file in listed.files):
+            continue
         paths = (b"/".join((other.directory, *file.path)) for file in listed.files)
         for path in _resolved(paths, other) if linked else paths:
             if path.startswith(top):
@@ -38,19 +40,20 @@ def neighbours(torrents: Iterable[Torrent], meta: Metainfo, source: bytes) -> li
     """Return the other torrents that may have some of these files, directories resolved, and whether by symlinks.
 
     By their paths if their data lies where this one's does, above it or below it. By symbolic links if they are like
-    it: of the same name or size.
+    it, of the same name or size, or if their disk does not say where they lie.
     """
     name = meta.name.decode(errors="replace")
     base = source if meta.multi else b"/".join((source.rstrip(b"/"), meta.name))
     found = []
-    for other in resolving.all_resolved(torrents):
+    resolved, silent = resolving.resolve(torrents)
+    for other in resolved:
         if other.hash == meta.hash or other.meta:  # a magnet has no files yet
             continue
         # Where the bytes of a single file's name were not told, its directory decides.
         theirs = other.directory if other.multi or _CHANGED in other.name else other.base
         if _inside(theirs, base) or _inside(base, theirs):
             found.append((other, False))
-        elif other.size == meta.size or other.name == name:
+        elif other.hash in silent or other.size == meta.size or other.name == name:
             found.append((other, True))
     return found
 

@@ -6,10 +6,14 @@ import shutil
 
 import pytest
 
+from supervisor.commands import trash
+from supervisor.errors import Busy, Refused
 from supervisor.jobs import Proof, State
+from supervisor.settings import Settings
+from tests.support.hanging import hanging
 from tests.support.rtorrents import until
 from tests.support.seedbox import Seedbox
-from tests.support.torrents import contents
+from tests.support.torrents import contents, make_torrent
 
 pytestmark = pytest.mark.real
 
@@ -84,6 +88,29 @@ def test_data_that_no_torrent_lists_is_reported_put_aside_and_restored(box):
     assert box.supervisor.run("trash", "--empty").returncode == 0
     assert list((box.ssd / ".seedcache-trash").iterdir()) == []
     assert contents(forgotten) == before
+
+
+def test_nothing_is_put_aside_while_a_disk_does_not_say_what_lies_on_it(box):
+    nas, used = box.home / "nas", box.ssd / "Used"
+    nas.mkdir()
+    used.mkdir()
+    (nas / "link").symlink_to(used)
+    (used / "film.mkv").write_bytes(b"x" * 50_000)
+    torrent = make_torrent(nas / "link" / "film.mkv", box.home / "film.torrent")
+    box.client.seed(torrent, nas / "link")
+    box.supervisor.stop()
+    settings = Settings(
+        download_path_ssd=str(box.ssd),
+        final_dest_base_hdd=(str(box.hdd),),
+        scgi_url=box.client.url,
+        state_dir=str(box.state),
+        lock_dir=str(box.state),
+    )
+    with hanging(b"/nas"), pytest.raises(Busy, match=f"{torrent.hash}.*does not answer"):
+        list(trash.run(settings, [str(used)], 1e9, empty=False))
+    with pytest.raises(Refused):
+        list(trash.run(settings, [str(used)], 1e9, empty=False))
+    assert (used / "film.mkv").exists()
 
 
 def test_a_symbolic_link_is_put_aside_itself_and_none_is_followed(box):

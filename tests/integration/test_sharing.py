@@ -8,10 +8,11 @@ import pytest
 
 from supervisor.adapters import mounts
 from supervisor.adapters.rtorrent import RTorrent
-from supervisor.errors import Retryable, Stopped, TorrentGone
+from supervisor.errors import Busy, Retryable, Stopped, TorrentGone
 from supervisor.messages import Copied, Copy, Kin, Place, Relocate, Relocated
 from supervisor.transfer import delivery, switching
 from supervisor.workers import space
+from tests.support.hanging import hanging
 from tests.support.torrents import contents, make_torrent, write_tree
 from tests.unit.transfer.box import never, quiet
 
@@ -204,6 +205,25 @@ def test_one_in_another_folder_that_has_links_keeps_its_data(boxes, link):
     assert done.bytes_removed < 300_000, "the film's bytes have another name"
     assert boxes.whole(second) == os.fsencode(linked)
     assert contents(linked)[b"film.mkv"] == contents(boxes.hdd / "tv" / "Show")[b"film.mkv"]
+
+
+def test_one_whose_disk_does_not_say_where_it_lies_keeps_everything_that_could_be_its_own(boxes):
+    show, nas = boxes.ssd / "Show", boxes.home / "nas"
+    write_tree(show, SIZES)
+    first = boxes.seed(show)
+    nas.mkdir()
+    (nas / "link").symlink_to(show)
+    second = boxes.seed(nas / "link" / "film.mkv", piece_length=16384)
+    write_tree(nas, {b"apart": 4711})
+    boxes.seed(nas / "apart")
+    boxes.copy(first, show)
+    before = boxes.on_ssd()
+    with hanging(b"/nas"), pytest.raises(Busy, match=f"{second.hash}.*may use the same files; nothing is removed"):
+        boxes.relocate(first, show)
+    assert boxes.on_ssd() == before
+    boxes.relocate(first, show)
+    assert boxes.on_ssd() == ["Show/film.mkv"]
+    assert boxes.whole(second) == os.fsencode(nas / "link")
 
 
 def test_a_name_outside_the_torrents_keeps_the_bytes_and_they_do_not_count_as_freed(boxes):

@@ -1,31 +1,22 @@
 import os
-import threading
 
 import pytest
 
 from supervisor.adapters import resolving
-from supervisor.adapters.patience import Patience
+from tests.support.hanging import hanging
 from tests.unit.office import a_hash, seen
 
 
 @pytest.fixture
-def places(tmp_path, monkeypatch):
+def places(tmp_path):
     """A disk that hangs and one that does not, each with a link on it, and a link to each."""
-    mended = threading.Event()
     for name in ("nas", "disk"):
         (tmp_path / name / "show").mkdir(parents=True)
         (tmp_path / name / "other").symlink_to("show")
         (tmp_path / f"to-{name}").symlink_to(name)
 
-    def asked(path, real=os.lstat):
-        if b"nas" in os.fsencode(path):
-            mended.wait()
-        return real(path)
-
-    monkeypatch.setattr(os, "lstat", asked)
-    monkeypatch.setattr(resolving, "_patience", Patience(0.05))
-    yield os.fsencode(tmp_path)
-    mended.set()
+    with hanging(b"nas"):
+        yield os.fsencode(tmp_path)
 
 
 def test_a_disk_that_hangs_leaves_only_its_own_torrents_where_rtorrent_says(places):
