@@ -1,4 +1,4 @@
-"""A disk that does not answer, played in this process: who asks what a path on it is (lstat) waits till it is mended."""
+"""A disk that does not answer, played in this process: who asks what a path on it is (lstat) waits for its mending."""
 
 import os
 import threading
