@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from supervisor.adapters import clock, files, mounts
+from supervisor.adapters import clock, devices, files, mounts
 from supervisor.adapters.patience import Patience, T
 from supervisor.dispatch.destinations import root_of
 from supervisor.journal import Journal
@@ -132,4 +132,4 @@ class Disks:
 
 
 def _facts(path: bytes) -> tuple[str, files.Usage, int]:
-    return mounts.identity(path), files.usage(path), files.device_of(path)
+    return mounts.identity(path), files.usage(path), devices.number(path)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from supervisor.adapters import files, syscalls
+from supervisor.adapters import devices, files, syscalls
 from supervisor.errors import Retryable
 from supervisor.transfer import blocks
 from supervisor.transfer.crew import Crew, buffers
@@ -53,7 +53,7 @@ class Copying:
         self._originals, self._roles = originals, roles
         self._crew = crew
         self._sync_each = sync_each
-        self._spins = files.spins(target[0])  # one head: one write after the other
+        self._spins = devices.spins(target[0])  # one head: one write after the other
         self._turn = 0  # the unit that may be written now, where the target spins
         self._umask = _umask() if fresh else PERMISSIONS
         self._ready: dict[int, Unit] = {}

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from supervisor.adapters import files, syscalls
+from supervisor.adapters import devices, files, syscalls
 from supervisor.errors import Refused
 from supervisor.messages import Phase
 from supervisor.transfer import surveying
@@ -94,7 +94,7 @@ class Filling:
         )
         there = self._others(lacking)
         wrong: list[int] = []
-        spins = files.spins(self._partial[0])
+        spins = devices.spins(self._partial[0])
         if lacking and not spins:
             self._copy(lacking, there, wrong, watch)
         elif there:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from supervisor.adapters import files
+from supervisor.adapters import devices, files
 from supervisor.errors import Retryable
 from supervisor.messages import Phase
 from supervisor.transfer import blocks
@@ -208,5 +208,5 @@ def read_back(
     watch.report(phase, 0, total)
     proof = Proof(meta, trees, where, wrong)
     crew = Crew(watch.stopping, lambda: watch.report(phase, proof.done, total), watch.brake)
-    spins = files.spins(trees[-1][0])
+    spins = devices.spins(trees[-1][0])
     crew.run(proof.threads(crew, runs, spins=spins))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.adapters import files, mounts, syscalls
+from supervisor.adapters import devices, mounts, syscalls
 from supervisor.errors import Refused, Retryable
 from supervisor.messages import Phase
 from supervisor.transfer import delivery
@@ -97,7 +97,7 @@ def test_a_disk_that_spins_is_known_by_its_file_system_and_gets_the_same_copy(tm
     Path(f"/sys/block/{os.path.basename(source.strip())}/queue/rotational").write_text("1" if turns else "0")
     descriptor = os.open(box.hdd, os.O_RDONLY)
     try:
-        assert files.spins(descriptor) is turns
+        assert devices.spins(descriptor) is turns
     finally:
         os.close(descriptor)
     box.add(SIZES)

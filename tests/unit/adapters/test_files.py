@@ -163,33 +163,12 @@ def test_an_error_names_the_place_and_the_remedy(number, kind, remedy):
         raise OSError(number, os.strerror(number))
 
 
-def test_usage_allocation_and_device_are_the_systems(tmp_path):
+def test_usage_and_allocation_are_the_systems(tmp_path):
     (tmp_path / "sparse").write_bytes(b"")
     os.truncate(tmp_path / "sparse", 1 << 30)
     assert files.allocated(os.stat(tmp_path / "sparse")) == 0
     usage = files.usage(os.fsencode(tmp_path))
     assert 0 < usage.free <= usage.size
-    assert files.device_of(os.fsencode(tmp_path)) == os.stat(tmp_path).st_dev
-
-
-def test_a_spinning_disk_is_told_by_the_kernel(tmp_path):
-    need_root()
-    image = tmp_path / "image"
-    with image.open("wb") as file:
-        file.truncate(1 << 20)
-    device = subprocess.run(
-        ["losetup", "-f", "--show", image], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    try:
-        queue = f"/sys/block/{os.path.basename(device)}/queue/rotational"
-        number = os.stat(device).st_rdev
-        for spins in ("1", "0"):
-            with open(queue, "w") as file:
-                file.write(spins)
-            assert files.rotational(number) is (spins == "1")
-    finally:
-        subprocess.run(["losetup", "-d", device], check=True)
-    assert files.rotational(os.makedev(4095, 1)) is False
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
