@@ -2,12 +2,14 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,11 +23,19 @@ from tests.support.rtorrents import until
 COMMAND = os.path.join(os.path.dirname(sys.executable), "seedcache")
 SUBMIT = os.path.join(os.path.dirname(sys.executable), "seedcache-submit")
 
+_chance = random.SystemRandom()  # not the one that a test may have seeded: beside it another process may have, too
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port that nobody has, and that nobody gets who asks the kernel for any, nor an rTorrent.
+
+    So it is still free when a server is started on it, and when that is started again.
+    """
+    while True:
+        port = _chance.randrange(10_000, 20_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class SupervisorProcess:

@@ -84,5 +84,6 @@ def test_a_delivery_that_is_held_back_stops_at_once(tmp_path):
     box = Box(tmp_path)
     box.add_single(3_000_000)
     begun = time.monotonic()
-    with pytest.raises(Stopped):  # or it would wait for ten minutes
-        delivery.deliver(box.copy_task(), quiet, lambda: time.monotonic() > begun + 0.5, Pace(rate=100))
+    with pytest.raises(Stopped):
+        delivery.deliver(box.copy_task(), quiet, lambda: time.monotonic() > begun + 0.5, Pace(rate=1000))
+    assert time.monotonic() - begun < 30  # the next block would be waited for for a minute
