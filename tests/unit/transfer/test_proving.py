@@ -4,7 +4,7 @@ import os
 import random
 import time
 
-from supervisor.adapters import files
+from supervisor.adapters import devices
 from supervisor.messages import Phase
 from supervisor.transfer import blocks, metainfo
 from supervisor.transfer.crew import BLOCK
@@ -18,7 +18,7 @@ def test_a_disk_that_spins_is_read_in_the_order_of_its_blocks_by_one_thread_at_a
     box = Box(tmp_path)
     torrent = box.add_single(12 * BLOCK + 5, piece_length=1 << 20)
     meta = metainfo.read(torrent.metafile, torrent.hash)
-    monkeypatch.setattr(files, "spins", lambda _descriptor: True)
+    monkeypatch.setattr(devices, "spins", lambda _descriptor: True)
     reading: list[int] = []
     offsets: list[int] = []
     real, uneven = blocks.read, random.Random(1)
