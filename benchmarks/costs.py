@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import costs_rtorrent, costs_standing, costs_way_in
+from benchmarks import costs_crowd, costs_rtorrent, costs_standing, costs_way_in
 from benchmarks.costs_box import Row, box
 
 CASES = {
@@ -26,6 +26,7 @@ CASES = {
     "outage": costs_rtorrent.outage,
     "survey": costs_rtorrent.survey,
     "first": costs_rtorrent.first,
+    "crowd": costs_crowd.crowd,
 }
 RESULTS = Path(__file__).parent / "results" / "costs.json"
 

@@ -47,7 +47,7 @@ def outage(box: Box, *, quick: bool) -> Iterator[Row]:
                     torrent = _seeded(box, rtorrent, f"{version} {files} {number}", files)
                     supervisor.submit(torrent.hash)
                     supervisor.wait_for(torrent.hash, State.CACHED, 120)
-                    with _watched(rtorrent, torrent.hash) as gaps:
+                    with watched(rtorrent, torrent.hash) as gaps:
                         supervisor.ask(torrent.hash, "relocate")
                         supervisor.wait_for(torrent.hash, State.RELOCATED, 60)
                     seen.append(max(gaps) * 1000)
@@ -83,7 +83,7 @@ def _seeded(box: Box, rtorrent: RTorrentProcess, name: str, files: int) -> Torre
 
 
 @contextlib.contextmanager
-def _watched(rtorrent: RTorrentProcess, info_hash: str) -> Iterator[list[float]]:
+def watched(rtorrent: RTorrentProcess, info_hash: str) -> Iterator[list[float]]:
     """Ask without a pause whether it is active; leave the seconds between two answers that said so."""
     gaps: list[float] = []
     leave = threading.Event()

@@ -220,3 +220,20 @@ def test_what_lies_behind_a_server_that_hangs_keeps_no_other_torrent_on_the_ssd(
     assert (box.ssd / "twin").exists()
     nas.go_on()
     box.supervisor.wait_for(twin.hash, State.RELOCATED)
+
+
+def test_an_ssd_that_hangs_stops_everything_and_loses_nothing(box, nas):
+    box.ssd = nas.where
+    box.start(copy_rate_limit=4, disk_timeout=2)
+    show = box.seed("Show", {b"a": 16 * MIB, b"b": 70_001})
+    expected = contents(box.ssd / "Show")
+    until(lambda: box.supervisor.copying(show.hash), "it is being copied")
+    nas.hang()
+    is_not_trusted(box, nas)
+    until(lambda: "action=given-up" in box.supervisor.said(), "its worker is given up")
+    assert box.supervisor.get("/-/healthy")[0] == 200
+    status_says_so(box)
+    nas.go_on()
+    assert box.supervisor.wait_for(show.hash, State.CACHED).attempts == 0
+    box.supervisor.ask(show.hash, "relocate")
+    box.relocated(show, expected)

@@ -106,8 +106,8 @@ class RTorrentProcess:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self) -> None:
-        """Start it and return when it answers with all torrents of its session."""
+    def start(self, seconds: float = 60.0) -> None:
+        """Start it and return when it answers with all torrents of its session, in so many seconds."""
         assert not self.alive
         settings = self.home / "rtorrent.rc"
         settings.write_text(SETTINGS.format(home=self.home, socket=self.socket) + self.extra + "\n")
@@ -134,7 +134,7 @@ class RTorrentProcess:
             except (OSError, xmlrpc.Error):
                 return False
 
-        until(ready, f"rTorrent {self.version} answers with {expected} torrents")
+        until(ready, f"rTorrent {self.version} answers with {expected} torrents", seconds)
 
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
