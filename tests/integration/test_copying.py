@@ -100,7 +100,7 @@ def test_a_foreign_file_in_the_way_is_given_up_counted_and_left_alone(rtorrents,
     with SupervisorProcess(tmp_path / "box", ssd, hdd, rtorrent.url) as box:
         box.submit(torrent.hash)
         assert "foreign" in box.wait_for(torrent.hash, State.FAILED).reason
-        assert box.metric("seedcache_foreign_targets_total") == 1
+        until(lambda: box.metric("seedcache_foreign_targets_total") == 1, "it is counted")
         assert (hdd / "Slow" / "file.bin").read_bytes() == b"somebody else's"
         (hdd / "Slow" / "file.bin").unlink()
         assert box.run("queue", "retry", torrent.hash).returncode == 0
