@@ -43,6 +43,7 @@ _FIELDS = (
     "d.complete", "d.hashing", "d.is_meta", "d.is_open", "d.is_active", "d.state", "d.left_bytes", "d.wanted_chunks",
     "d.ratio", "d.up.total", "d.up.rate", "d.peers_connected", "d.message", "d.timestamp.started", "d.load_date",
 )  # fmt: skip
+_BRIEF = ("d.hash", "d.name", "d.directory", "d.is_multi_file", "d.size_bytes", "d.is_meta")
 # Of each tracker `seeders|URL|`, as one text: a list would cost twice as much. Run only within another command.
 _TRACKERS = 'cat="$t.multicall=d.hash=,t.scrape_complete=,cat={|},t.url=,cat={|}"'
 _TRACKER = re.compile(r"(\d{1,9})\|(?!dht:)\w+://(?:[^/?#@|]*@)?\[?((?<=\[)[^]|]*|[^:/?#|]*)[^|]*\|")
@@ -130,15 +131,16 @@ class RTorrent:
         *row, path, cwd = self.ask(*((field, info_hash) for field in _FIELDS), trackers, *_SESSION)
         return self._read([row], _session(path, cwd))[0]
 
-    def torrents(self, view: str = "main") -> list[Torrent]:
+    def torrents(self, view: str = "main", *, brief: bool = False) -> list[Torrent]:
         """Return all torrents of a view, by one request whatever their number.
 
+        `brief`: where they lie and how large they are, an eighth of the work for rTorrent; all else is 0 or empty.
         Raise RTorrentUnreachable, also while rTorrent has just started and does not list all of its session yet.
         """
-        columns = [*(f"{field}=" for field in _FIELDS), _TRACKERS]
+        columns = [f"{field}=" for field in _BRIEF] if brief else [*(f"{field}=" for field in _FIELDS), _TRACKERS]
         rows, path, cwd = self.ask(("d.multicall2", "", view, *columns), *_SESSION)
         saved = self.session = _session(path, cwd)
-        torrents = self._read(rows, saved)
+        torrents = self._read(rows, saved, brief=brief)
         if view == "main" and session.loading(saved, len(torrents)):
             raise RTorrentUnreachable(f"rTorrent at {self.url} has just started and is still loading its torrents")
         return torrents
@@ -232,9 +234,9 @@ class RTorrent:
                 return TorrentGone(f"rTorrent at {self.url} has no torrent {info_hash}: it was erased there")
         return RTorrentUnreachable(f"rTorrent at {self.url} has just started and is still loading its torrents")
 
-    def _read(self, rows: Any, saved_in: bytes) -> list[Torrent]:  # noqa: ANN401 - whatever was answered
+    def _read(self, rows: Any, saved_in: bytes, *, brief: bool = False) -> list[Torrent]:  # noqa: ANN401 - whatever it is
         try:
-            return [_torrent(row, saved_in) for row in rows]
+            return [_torrent(_whole(row) if brief else row, saved_in) for row in rows]
         except _NO_ANSWER as error:
             raise self._nonsense(rows) from error
 
@@ -260,6 +262,12 @@ def _string(value: str | bytes) -> str | xmlrpc.Binary:
     if isinstance(value, str):
         return value
     return value.decode() if value.isascii() and not _BARRED.search(value) else xmlrpc.Binary(value)
+
+
+def _whole(row: Sequence[Any]) -> list[Any]:
+    """Given the values of _BRIEF, return as many as of _FIELDS and _TRACKERS."""
+    told = dict(zip(_BRIEF, row, strict=True))
+    return [told.get(field, "" if field in ("d.custom1", "d.message") else 0) for field in _FIELDS] + [""]
 
 
 def _torrent(row: Sequence[Any], saved_in: bytes) -> Torrent:

@@ -25,7 +25,7 @@ def spared(rtorrent: RTorrent, kept: bytes, meta: Metainfo, source: bytes) -> fr
     """
     mine, sizes = {file.path for file in meta.files}, {file.size for file in meta.files}
     top, found = source.rstrip(b"/") + b"/", set[files.Components]()
-    for other, linked in neighbours(rtorrent.torrents(), meta, source):
+    for other, linked in neighbours(rtorrent.torrents(brief=True), meta, source):
         listed = _read(rtorrent, kept, other)
         if linked and sizes.isdisjoint(file.size for file in listed.files):
             continue

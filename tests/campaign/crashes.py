@@ -75,6 +75,8 @@ def errors(rig: Rig, steps: list[Step]) -> Iterator[tuple[str, Run]]:
             deeds += [f"errno:{errno.ENOSPC}", f"errno-on:{errno.ENOSPC}", f"errno-on:{errno.EROFS}"]
         if step.text.startswith(("write", "read")):
             deeds.append("short")
+        if " hdd" in step.text:
+            deeds.append(f"errno-on:{errno.ESTALE}")  # the server of a network mount has forgotten all that was open
         for deed in deeds:
             strike = Strike(step, deed)
             yield str(strike), _struck(rig, strike)
