@@ -32,7 +32,11 @@ def resolve(torrents: Iterable["Torrent"]) -> tuple[list["Torrent"], frozenset[s
     """As all_resolved; return also the hashes of those whose disk does not answer: they may lie anywhere."""
     found = list(torrents)
     real = _in_time(dict.fromkeys(torrent.directory for torrent in found))
-    there = [replace(torrent, directory=real.get(torrent.directory, torrent.directory)) for torrent in found]
+    there = [
+        torrent if real.get(torrent.directory, torrent.directory) == torrent.directory  # most are; a copy costs 10 µs
+        else replace(torrent, directory=real[torrent.directory])
+        for torrent in found
+    ]  # fmt: skip
     return there, frozenset(torrent.hash for torrent in found if torrent.directory not in real)
 
 
