@@ -39,6 +39,7 @@ class Verdict:
 
     orders: tuple[Order, ...]
     held: tuple[Held, ...]
+    waiting: bool = False  # one is to be held as soon as rTorrent has checked it: look again soon
 
 
 def running(download: "Download", ssd: bytes) -> bool:
@@ -96,7 +97,8 @@ def decide(
             else:
                 (run if running(each, ssd) else wait).append(each)
     coming = sum(each.to_come for each in run)
-    stops = _stops(run, coming, budget, resting)
+    stops, waiting = _stops(run, coming, budget, resting)
+    waiting |= any(each.torrent.hashing and each.torrent.hash in whys for each in ordered)
     orders += stops
     whys |= {order.hash: order.why for order in stops}
     if stops:
@@ -104,7 +106,9 @@ def decide(
     else:
         orders += _starts(wait, run, coming, budget, whys)
     return Verdict(
-        tuple(orders), tuple(_tell(each, whys[each.torrent.hash]) for each in ordered if each.torrent.hash in whys)
+        tuple(orders),
+        tuple(_tell(each, whys[each.torrent.hash]) for each in ordered if each.torrent.hash in whys),
+        waiting,
     )
 
 
@@ -145,25 +149,34 @@ def _too_large(
             return [Order(torrent.hash, Move.REDIRECT, why, *place)]
         against = place
     whys[torrent.hash] = f"{why}; {against}"
-    return [Order(torrent.hash, Move.HOLD, whys[torrent.hash])] if torrent.active else []
+    return [Order(torrent.hash, Move.HOLD, whys[torrent.hash])] if torrent.active and not torrent.hashing else []
 
 
-def _stops(run: Sequence["Download"], coming: int, budget: Budget, resting: frozenset[str]) -> list[Order]:
-    """Return which of those that run must stop for the rest to fit: the newest, as many as it takes."""
+def _stops(run: Sequence["Download"], coming: int, budget: Budget, resting: frozenset[str]) -> tuple[list[Order], bool]:
+    """Return which of those that run must stop for the rest to fit: the newest, as many as it takes.
+
+    And whether one of them is still being checked: it takes nothing, and rTorrent 0.9.8 does not survive its stop. No
+    older one stops in its place.
+    """
     limit = budget.free - budget.reserve
     limit += budget.leaving if limit > 0 else 0  # removing takes a while: not counted on when nothing is left
-    orders = []
+    orders: list[Order] = []
+    waiting = False
     for each in reversed(run):
         if coming <= limit:
             break
         torrent = each.torrent
         if coming == each.to_come and _as_the_only_one(each, budget):
             break
-        if each.to_come and torrent.active and not _free_of_us(each) and torrent.hash not in resting:
-            coming -= each.to_come
+        if not each.to_come or _free_of_us(each) or torrent.hash in resting:
+            continue
+        coming -= each.to_come
+        if torrent.hashing:
+            waiting = True
+        else:
             why = f"{_show(each.to_come)} are to come, and {_show(max(limit - coming, 0))} are free beside older ones"
             orders.append(Order(torrent.hash, Move.HOLD, why))
-    return orders
+    return orders, waiting
 
 
 def _starts(

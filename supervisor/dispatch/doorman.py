@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PAUSE = 0.25  # seconds between two looks, however many torrents come at once
+_CHECK = 0.5  # seconds between two looks while rTorrent checks one that is to be held
 _LONGEST_PAUSE = 60.0  # seconds, after orders that could not be carried out time and again
 _REST = 10.0  # seconds between a torrent's start and its next stop: see transfer.switching on leaky buckets
 _NEVER = float("inf")
@@ -98,6 +99,8 @@ class Doorman:
         else:
             verdict = admission.everyone_runs(downloads)
         self.held, self._orders = verdict.held, verdict.orders
+        if verdict.waiting:
+            self._next_look = min(self._next_look, now + _CHECK)
 
     def task(self, token: int, settings: Settings) -> Admit | None:
         """Return what the space worker is to do now, if anything."""

@@ -109,6 +109,17 @@ def test_a_magnet_a_torrent_elsewhere_and_one_that_is_checked_are_not_held():
     assert moves(download(1, 500, hashing=1, active=False), download(2, 10)) == {2: Move.HOLD}
 
 
+def test_the_newest_is_held_though_it_is_still_checked_and_no_older_one_in_its_place():
+    checked = {"hashing": 1, "active": False}
+    verdict = decide([download(1, 100), download(2, 200, **checked)], BUDGET, SSD, nowhere)
+    assert (verdict.orders, verdict.waiting) == ((), True)
+    verdict = decide([download(1, 100), download(2, 100, **checked)], BUDGET, SSD, nowhere)
+    assert (verdict.orders, verdict.waiting) == ((), False)
+    assert moves(download(1, 200), download(2, 200), download(3, 200, **checked)) == {2: Move.HOLD}
+    verdict = decide([download(1, 951, **checked)], BUDGET, SSD, nowhere)
+    assert (verdict.orders, verdict.waiting) == ((), True)
+
+
 def test_a_held_one_whose_data_is_elsewhere_now_is_started():
     assert moves(download(1, 500, mark=MARKED, directory=b"/ssd2/tv")) == {1: Move.RELEASE}
 
