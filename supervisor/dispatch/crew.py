@@ -1,7 +1,7 @@
 """Who works on what: the workers as the dispatcher sees them. Pure bookkeeping."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from supervisor.messages import Admit, Announce, Copy, Notify, Phase, Place, Progress, Prove, Relocate, Task
 from supervisor.observation.snapshot import Worker
@@ -114,8 +114,10 @@ class Crew:
         member.phase, member.done, member.total, member.heard = message.phase, message.done, message.total, now
 
     def tasks(self) -> dict[str, Task]:
-        """Return who has what."""
-        return {worker: member.task for worker, member in self._members.items() if member.task is not None}
+        """Return who has what. From any thread."""
+        # A list is made in one step; an iteration in Python may be overtaken by one who comes or goes.
+        members = list(self._members.items())
+        return {worker: task for worker, member in members if (task := member.task) is not None}
 
     def telling(self) -> frozenset[str]:
         """Return the services that are being told something: each by one notifier, so one that hangs keeps no other."""
@@ -154,21 +156,21 @@ class Crew:
         return next((name for name, task in tasks if task.hash == job_hash and role_of(name) != NOTIFIER), None)
 
     def view(self, names: dict[str, str]) -> tuple[Worker, ...]:
-        """Given the display names of torrents by hash, return the workers for a snapshot."""
-        return tuple(
-            Worker(
-                name=worker,
-                role=role_of(worker),
-                pid=member.pid,
-                up=member.up,
-                heard=member.heard,
-                hash=member.task.hash if member.task else "",
-                name_of_torrent=names.get(member.task.hash, "") if member.task else "",
-                phase=(member.phase or "") if member.task else "",
-                since=member.since if member.task else 0.0,
-                done=member.done if member.task else 0,
-                total=member.total if member.task else 0,
-                rate=member.rate if member.task else 0.0,
-            )
-            for worker, member in sorted(self._members.items())
-        )
+        """Given the display names of torrents by hash, return the workers for a snapshot. From any thread."""
+        return tuple(_shown(worker, member, member.task, names) for worker, member in sorted(self._members.items()))
+
+
+def _shown(worker: str, member: _Member, task: Task | None, names: dict[str, str]) -> Worker:
+    shown = Worker(worker, role_of(worker), member.pid, member.up, member.heard)
+    if task is None:
+        return shown
+    return replace(
+        shown,
+        hash=task.hash,
+        name_of_torrent=names.get(task.hash, ""),
+        phase=member.phase or "",
+        since=member.since,
+        done=member.done,
+        total=member.total,
+        rate=member.rate,
+    )

@@ -21,7 +21,7 @@ def hanging(part: bytes) -> Iterator[None]:
             mended.wait()
         return real(path, *arguments, **options)
 
-    with mock.patch.object(os, "lstat", asked), mock.patch.object(resolving, "_patience", Patience(0.05)):
+    with mock.patch.object(os, "lstat", asked), mock.patch.object(resolving, "_patience", Patience(1.0)):
         try:
             yield
         finally:

@@ -18,7 +18,7 @@ def test_an_answer_and_an_error_are_those_of_the_question():
 
 
 def test_who_is_not_answered_is_asked_nothing_more_until_he_has_answered():
-    patience, asked, mended = Patience(0.01), [], threading.Event()
+    patience, asked, mended = Patience(2.0), [], threading.Event()
 
     def question():
         asked.append(ROOT)
@@ -47,7 +47,7 @@ def test_without_room_for_a_thread_the_question_is_asked_all_the_same(monkeypatc
 
 
 def test_a_thread_that_dies_at_its_birth_is_not_waited_for(monkeypatch):
-    patience = Patience(0.01)
+    patience = Patience(2.0)
     with monkeypatch.context() as patched:
         patched.setattr(_thread, "start_new_thread", lambda *_: None)
         with pytest.raises(TimeoutError):
