@@ -23,8 +23,8 @@ class Disks:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._patience = Patience()
-        self._silent: dict[bytes, float] = {}  # roots that did not answer at the last look -> since when, monotonic
-        self._silence: dict[bytes, float] = {}  # the same -> for how many seconds then
+        # Roots that do not answer -> the first and the last look at which they did not, monotonic.
+        self._silent: dict[bytes, tuple[float, float]] = {}
         self._devices: dict[bytes, int] = {}
         self._roots: list[bytes] = []
         self.ssd = Place(b"", "")
@@ -62,7 +62,8 @@ class Disks:
 
     def silence(self, root: bytes) -> float:
         """Return for how many seconds a root had not answered at the last look; 0: it did, or is none of ours."""
-        return self._silence.get(root, 0.0)
+        first, last = self._silent.get(root, (0.0, 0.0))
+        return last - first
 
     def ask(self, path: bytes, question: Callable[[], T]) -> T:
         """Ask about a path on one of the HDDs: see Patience.ask."""
@@ -111,13 +112,12 @@ class Disks:
         now = clock.monotonic()
         if not silent:
             self._silent.pop(path, None)
-            self._silence.pop(path, None)
             return
         if path not in self._silent:
-            self._silent[path] = now
             text = "does not answer: a network mount whose server is away, or a failing disk; it is asked again"
             log.warning("%s %s", files.show(path), text, extra={"action": "disk-silent"})
-        self._silence[path] = now - self._silent[path]
+        first, _ = self._silent.get(path, (now, now))
+        self._silent[path] = first, now
 
     def _first_seen(self, path: bytes) -> None:
         under = b""
