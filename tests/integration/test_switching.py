@@ -395,7 +395,7 @@ def test_a_frozen_rtorrent_is_unreachable_within_the_timeout_and_the_next_call_e
     seedbox, rtorrent_version
 ):
     box = seedbox(rtorrent_version)
-    box.client = RTorrent(box.process.url, timeout=0.5)
+    box.client = RTorrent(box.process.url, timeout=2)
     guarded = box.client.guarded
 
     def freeze_then_ask(*arguments):
@@ -406,7 +406,7 @@ def test_a_frozen_rtorrent_is_unreachable_within_the_timeout_and_the_next_call_e
     began = time.monotonic()
     with pytest.raises(RTorrentUnreachable, match="did not answer in time"):
         box.switch()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
     with pytest.raises(RTorrentUnreachable):
         confirm(box.client, box.torrent.hash, box.destination)
     box.client = RTorrent(box.process.url)

@@ -14,7 +14,7 @@ from supervisor.errors import Refused, Retryable
 from tests.fakes.arr import KEY, FakeArr, Mode
 
 HEADERS = {"X-Api-Key": KEY}
-QUICK = (1.0, 0.3)
+QUICK = (5.0, 3.0)
 
 
 @pytest.fixture

@@ -205,7 +205,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_hung_up_on_at_the_deadline(s
 
 
 def test_more_silent_clients_than_are_served_at_once_delay_a_request_but_do_not_stop_it(server, monkeypatch):
-    monkeypatch.setattr(web, "_DEADLINE", 0.5)
+    monkeypatch.setattr(web, "_DEADLINE", 1.5)
     silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(40)]
     assert get(server, "/-/healthy")[0] == 200
     for connection in silent:
