@@ -98,7 +98,7 @@ def decide(
                 (run if running(each, ssd) else wait).append(each)
     coming = sum(each.to_come for each in run)
     stops, waiting = _stops(run, coming, budget, resting)
-    waiting |= any(each.torrent.hashing and each.torrent.hash in whys for each in ordered)
+    waiting |= any(each.torrent.started and each.torrent.hashing and each.torrent.hash in whys for each in ordered)
     orders += stops
     whys |= {order.hash: order.why for order in stops}
     if stops:

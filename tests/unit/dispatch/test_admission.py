@@ -118,6 +118,8 @@ def test_the_newest_is_held_though_it_is_still_checked_and_no_older_one_in_its_p
     assert moves(download(1, 200), download(2, 200), download(3, 200, **checked)) == {2: Move.HOLD}
     verdict = decide([download(1, 951, **checked)], BUDGET, SSD, nowhere)
     assert (verdict.orders, verdict.waiting) == ((), True)
+    verdict = decide([download(1, 951, mark=MARKED, hashing=1)], BUDGET, SSD, nowhere)
+    assert (verdict.orders, verdict.waiting) == ((), False)
 
 
 def test_a_held_one_whose_data_is_elsewhere_now_is_started():
