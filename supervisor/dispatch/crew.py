@@ -47,12 +47,12 @@ class Crew:
     """The workers that are up, and the task of each."""
 
     def __init__(self) -> None:
-        self._members: dict[str, _Member] = {}
+        self._members: dict[str, _Member] = {}  # replaced, never changed: other threads iterate over it
         self._outbox: list[tuple[str, Task]] = []
 
     def spawned(self, worker: str, pid: int, now: float) -> None:
         """A process was started; it has not spoken yet."""
-        self._members[worker] = _Member(pid, now)
+        self._members = {**self._members, worker: _Member(pid, now)}
 
     def up(self, worker: str, pid: int, now: float) -> None:
         """A worker waits for tasks. One that is known already has lost its connection: it is given its task again."""
@@ -85,13 +85,14 @@ class Crew:
 
     def lose(self, worker: str) -> Task | None:
         """A worker is gone. Return the task it had."""
-        member = self._members.pop(worker, None)
+        member = self._members.get(worker)
+        self._members = {name: each for name, each in self._members.items() if name != worker}
         return None if member is None else member.task
 
     def rename(self, worker: str, name: str) -> None:
         """A worker was given up, and may not be gone yet: under its new name it has its task until it is."""
-        member = self._members[name] = self._members.pop(worker)
-        member.given_up = True
+        self._members[worker].given_up = True
+        self._members = {name if each == worker else each: member for each, member in self._members.items()}
 
     def at_disks(self) -> Iterator[tuple[str, Place]]:
         """Return who has a task that is about which disk, but not who was given up."""
@@ -115,9 +116,7 @@ class Crew:
 
     def tasks(self) -> dict[str, Task]:
         """Return who has what. From any thread."""
-        # A list is made in one step; an iteration in Python may be overtaken by one who comes or goes.
-        members = list(self._members.items())
-        return {worker: task for worker, member in members if (task := member.task) is not None}
+        return {worker: task for worker, member in self._members.items() if (task := member.task) is not None}
 
     def telling(self) -> frozenset[str]:
         """Return the services that are being told something: each by one notifier, so one that hangs keeps no other."""
