@@ -86,8 +86,8 @@ class View:
 
     def snapshot(self) -> Snapshot:
         """Return how everything stands."""
-        # A list of values is made in one step, so that the loop may go on changing what it was made from (one of items is
-        # not: each pair may start the garbage collector). The cached ones, by far the most, are not looked at each.
+        # A list of values is made in one step, so that the loop may go on changing what it was made from; one of items
+        # is not: each pair may start the garbage collector. The cached ones, by far the most, are not looked at each.
         tasks = list(self._crew.tasks().values())
         names = {task.hash: job.name for task in tasks if (job := self._board.living.get(task.hash)) is not None}
         oldest = {str(State.CACHED): job.changed for job in list(self._board.cached.values())[:1]}
