@@ -80,6 +80,7 @@ class _Page:
             left = self._fitted(room, self._disks, self._workers, self._trouble)
             found = [*head, *_side_by_side(left, self._fitted(room, self._course), self._width)]
         for line in found:
+            line.plain = clean(line.plain)  # also what nobody expects there: the snapshot is another user's file
             line.truncate(whole, overflow="crop")
         return found
 

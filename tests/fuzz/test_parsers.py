@@ -449,6 +449,8 @@ PLACES = st.sampled_from(
 @example(changed([(("pid",), 2**62)]))
 @example(changed([(("pid",), -1)]))
 @example(changed([(("workers", 0, "done"), 10**400)]))
+@example(changed([(("disks", 0, "role"), "\x1b[2J")]))
+@example(changed([(("workers", 0, "hash"), "\x1b[2J")]))
 def test_snapshots(data):
     with tempfile.TemporaryDirectory(dir=SHM) as home:
         os.mkdir(os.path.join(home, "run"))
