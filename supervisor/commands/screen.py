@@ -100,7 +100,7 @@ class _Page:
         if self._running and snapshot is not None:
             light = "yellow" if found else "green"
             about = f"up for {span(view.now - snapshot.started)}, pid {snapshot.pid}, {at}"
-            version = f" {clean(snapshot.version)}"
+            version = f" {snapshot.version}"
         else:
             light, about, version = "red", f"{at}; this is what the journal says", ""
         yield Text.assemble(

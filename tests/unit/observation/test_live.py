@@ -20,7 +20,7 @@ FIRST, RESTS, *MOVING = [a_hash(number) for number in range(1, 8)]
 
 
 class Loop:
-    """Has five of each: workers, torrents on the way, notices, and steps of a pass."""
+    """Has at least four of each: workers, torrents on the way, notices, and steps of a pass."""
 
     def __init__(self, office):
         self._office = office
