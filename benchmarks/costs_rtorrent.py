@@ -238,7 +238,7 @@ def _row(box: Box, number: int, info_hash: str, *, on_ssd: bool) -> list[object]
     directory = (box.ssd if on_ssd else box.hdd / "tv") / name
     directory.mkdir(parents=True, exist_ok=True)
     return [
-        info_hash, name, str(directory), 1, 5, "tv", 1_700_000_000 + number, 1, 0, 0, 1, 1, 1, 0, 0, 1500,
+        info_hash, name, str(directory), 1, 5, 0, "tv", 1_700_000_000 + number, 1, 0, 1, 1, 1, 0, 0, 1500,
         3 << 31, 0, 0, "", 1_700_000_000, 1_700_000_000, "12|https://tracker.example.org/KEY/announce|",
     ]  # fmt: skip
 

@@ -8,27 +8,29 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from supervisor.adapters.patience import Patience
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Placed
+
+P = TypeVar("P", bound="Placed")
 
 _patience = Patience()
 
 
-def resolved(torrent: "Torrent") -> "Torrent":
+def resolved(torrent: P) -> P:
     """Return the torrent with its directory as the file system knows it: the settings' roots are resolved too."""
     return all_resolved([torrent])[0]
 
 
-def all_resolved(torrents: Iterable["Torrent"]) -> list["Torrent"]:
+def all_resolved(torrents: Iterable[P]) -> list[P]:
     """As resolved, of many: what they lie in is looked at once, not once for each."""
     return resolve(torrents)[0]
 
 
-def resolve(torrents: Iterable["Torrent"]) -> tuple[list["Torrent"], frozenset[str]]:
+def resolve(torrents: Iterable[P]) -> tuple[list[P], frozenset[str]]:
     """As all_resolved; return also the hashes of those whose disk does not answer: they may lie anywhere."""
     found = list(torrents)
     real = _in_time(dict.fromkeys(torrent.directory for torrent in found))

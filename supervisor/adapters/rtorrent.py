@@ -2,21 +2,17 @@
 
 Importing this costs 10 MB and up to 90 ms (pyrosimple brings prometheus_client with it): import it where it is needed.
 
-Control characters, which rTorrent sends raw, are replaced before parsing; what may have been changed on the way is
-found by `spelling`. What is not plain ASCII is told to rTorrent as base64, which both versions take for any string.
+Control characters, which rTorrent sends raw, are replaced before parsing; `torrents` reads what is left. What is not
+plain ASCII is told to rTorrent as base64, which both versions take for any string.
 """
 
 import http.client
 import io
-import math
 import os
 import re
 import reprlib
-import urllib.parse
-from collections.abc import Sequence
-from dataclasses import dataclass
-from operator import index
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from xml.parsers.expat import ExpatError
 from xmlrpc import client as xmlrpc
 
@@ -24,9 +20,10 @@ from pyrosimple.util import rpc
 
 from supervisor.adapters import session
 from supervisor.adapters.scgi import Carrier, carrier, cause, masked
-from supervisor.adapters.spelling import spelled
+from supervisor.adapters.torrents import FIELDS, PLACE, TRACKERS, Placed, Torrent, read_place, read_torrent
 from supervisor.errors import ConfigurationError, Retryable, RTorrentUnreachable, TorrentGone
 
+P = TypeVar("P")
 Call = Sequence[object]  # a method and its arguments
 
 # Guards of a step: rTorrent itself refuses it, in the same turn of its main loop, while the torrent is being hashed
@@ -38,16 +35,6 @@ _BUSY = "BUSY"
 _BARRED = re.compile(rb"[\x00-\x1f\x7f]")
 _CONTROL = bytes(code if code >= 0x20 or code in b"\t\n\r" else 0x3F for code in range(256))  # 0x3F: "?"  # noqa: PLR2004
 
-_FIELDS = (
-    "d.hash", "d.name", "d.directory", "d.is_multi_file", "d.size_bytes", "d.custom1", "d.timestamp.finished",
-    "d.complete", "d.hashing", "d.is_meta", "d.is_open", "d.is_active", "d.state", "d.left_bytes", "d.wanted_chunks",
-    "d.ratio", "d.up.total", "d.up.rate", "d.peers_connected", "d.message", "d.timestamp.started", "d.load_date",
-)  # fmt: skip
-_BRIEF = ("d.hash", "d.name", "d.directory", "d.is_multi_file", "d.size_bytes", "d.is_meta")
-# Of each tracker `seeders|URL|`, as one text: a list would cost twice as much. Run only within another command.
-_TRACKERS = 'cat="$t.multicall=d.hash=,t.scrape_complete=,cat={|},t.url=,cat={|}"'
-_TRACKER = re.compile(r"(\d{1,9})\|(?!dht:)\w+://(?:[^/?#@|]*@)?\[?((?<=\[)[^]|]*|[^:/?#|]*)[^|]*\|")
-
 _SESSION = (("session.path",), ("system.cwd",))  # the path may be relative
 
 # All that reading nonsense can raise: the proxy and the XML-RPC parser check little.
@@ -55,47 +42,7 @@ _NO_ANSWER = (
     OSError, http.client.HTTPException, xmlrpc.Error, ExpatError,
     AssertionError, AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-_HASH = re.compile("[0-9A-F]{40}")
 _FAULT = 200  # characters of one that are told on
-
-
-@dataclass(frozen=True, slots=True)
-class Torrent:
-    """One torrent, as rTorrent describes it."""
-
-    hash: str  # 40 upper-case hex digits
-    name: str  # for display: bytes that are not UTF-8 are replaced
-    directory: bytes  # d.directory, no trailing slash: the root of a multi-file torrent, the parent of a single file
-    multi: bool
-    size: int  # bytes
-    label: str  # d.custom1, URL-unquoted: ruTorrent stores it quoted, Sonarr raw
-    finished: float  # unix seconds; 0: never
-    complete: bool
-    hashing: int  # 0: it is not being hashed
-    meta: bool  # a magnet link, not yet resolved
-    open: bool
-    active: bool
-    started: bool  # d.state: it is meant to run, perhaps paused
-    left_bytes: int
-    wanted_chunks: int  # 0: all that is not skipped is there
-    ratio: float  # uploaded / downloaded
-    up_total: int  # bytes
-    up_rate: int  # bytes per second
-    peers: int  # connected
-    message: str
-    added: float = 0.0  # unix seconds: first started; infinity: just now; never started: loaded, anew at each start
-    trackers: tuple[str, ...] = ()  # their hosts, lower-case, in rTorrent's order, which is drawn anew within a tier
-    seeders: int = 0  # the most that a tracker told, at an announce or a scrape; 0: none, or not known
-
-    @property
-    def tracker(self) -> str:
-        """Return the host of the first tracker; empty: there is none."""
-        return self.trackers[0] if self.trackers else ""
-
-    @property
-    def base(self) -> bytes:
-        """Return the path of its data, as good as the name is: d.base_path would lie while the torrent is closed."""
-        return self.directory if self.multi else b"/".join((self.directory, os.fsencode(self.name)))
 
 
 class _Transport(xmlrpc.Transport):
@@ -127,23 +74,20 @@ class RTorrent:
 
     def torrent(self, info_hash: str) -> Torrent:
         """Return one torrent. Raise TorrentGone or RTorrentUnreachable."""
-        trackers = ("branch", info_hash, "cat=1", _TRACKERS)
-        *row, path, cwd = self.ask(*((field, info_hash) for field in _FIELDS), trackers, *_SESSION)
-        return self._read([row], _session(path, cwd))[0]
+        trackers = ("branch", info_hash, "cat=1", TRACKERS)
+        *row, path, cwd = self.ask(*((field, info_hash) for field in FIELDS), trackers, *_SESSION)
+        return self._read(read_torrent, [row], _session(path, cwd))[0]
 
-    def torrents(self, view: str = "main", *, brief: bool = False) -> list[Torrent]:
+    def torrents(self, view: str = "main") -> list[Torrent]:
         """Return all torrents of a view, by one request whatever their number.
 
-        `brief`: where they lie and how large they are, an eighth of the work for rTorrent; all else is 0 or empty.
         Raise RTorrentUnreachable, also while rTorrent has just started and does not list all of its session yet.
         """
-        columns = [f"{field}=" for field in _BRIEF] if brief else [*(f"{field}=" for field in _FIELDS), _TRACKERS]
-        rows, path, cwd = self.ask(("d.multicall2", "", view, *columns), *_SESSION)
-        saved = self.session = _session(path, cwd)
-        torrents = self._read(rows, saved, brief=brief)
-        if view == "main" and session.loading(saved, len(torrents)):
-            raise RTorrentUnreachable(f"rTorrent at {self.url} has just started and is still loading its torrents")
-        return torrents
+        return self._list(view, (*(f"{field}=" for field in FIELDS), TRACKERS), read_torrent)
+
+    def placed(self) -> list[Placed]:
+        """As torrents, but only where they lie and how large they are: an eighth of the work for rTorrent."""
+        return self._list("main", [f"{field}=" for field in PLACE], read_place)
 
     def versions(self) -> tuple[str, str]:
         """Return the versions of rTorrent and of its library."""
@@ -234,9 +178,17 @@ class RTorrent:
                 return TorrentGone(f"rTorrent at {self.url} has no torrent {info_hash}: it was erased there")
         return RTorrentUnreachable(f"rTorrent at {self.url} has just started and is still loading its torrents")
 
-    def _read(self, rows: Any, saved_in: bytes, *, brief: bool = False) -> list[Torrent]:  # noqa: ANN401 - whatever it is
+    def _list(self, view: str, columns: Sequence[str], read: Callable[[Any, bytes], P]) -> list[P]:
+        rows, path, cwd = self.ask(("d.multicall2", "", view, *columns), *_SESSION)
+        saved = self.session = _session(path, cwd)
+        found = self._read(read, rows, saved)
+        if view == "main" and session.loading(saved, len(found)):
+            raise RTorrentUnreachable(f"rTorrent at {self.url} has just started and is still loading its torrents")
+        return found
+
+    def _read(self, read: Callable[[Any, bytes], P], rows: Any, saved_in: bytes) -> list[P]:  # noqa: ANN401 - unchecked
         try:
-            return [_torrent(_whole(row) if brief else row, saved_in) for row in rows]
+            return [read(row, saved_in) for row in rows]
         except _NO_ANSWER as error:
             raise self._nonsense(rows) from error
 
@@ -262,45 +214,6 @@ def _string(value: str | bytes) -> str | xmlrpc.Binary:
     if isinstance(value, str):
         return value
     return value.decode() if value.isascii() and not _BARRED.search(value) else xmlrpc.Binary(value)
-
-
-def _whole(row: Sequence[Any]) -> list[Any]:
-    """Given the values of _BRIEF, return as many as of _FIELDS and _TRACKERS."""
-    told = dict(zip(_BRIEF, row, strict=True))
-    return [told.get(field, "" if field in ("d.custom1", "d.message") else 0) for field in _FIELDS] + [""]
-
-
-def _torrent(row: Sequence[Any], saved_in: bytes) -> Torrent:
-    """Given the values of _FIELDS and _TRACKERS and the path of the session, return what they say."""
-    if not _HASH.fullmatch(row[0]):  # it becomes the name of files of ours
-        raise ValueError(row[0])
-    trackers = _TRACKER.findall(row[22])
-    return Torrent(
-        hash=row[0],
-        name=spelled(row[1].encode(), session.name, saved_in, row[0]).decode(errors="replace"),
-        directory=spelled(row[2].encode().rstrip(b"/") or b"/", session.directory, saved_in, row[0]),
-        multi=bool(row[3]),
-        size=index(row[4]),
-        label=urllib.parse.unquote(row[5]),
-        finished=float(index(row[6])),
-        complete=bool(row[7]),
-        hashing=index(row[8]),
-        meta=bool(row[9]),
-        open=bool(row[10]),
-        active=bool(row[11]),
-        started=bool(row[12]),
-        left_bytes=index(row[13]),
-        wanted_chunks=index(row[14]),
-        ratio=index(row[15]) / 1000,
-        up_total=index(row[16]),
-        up_rate=index(row[17]),
-        peers=index(row[18]),
-        message=str(row[19]),
-        # The start is noted once the files were looked at; d.load_date may be a second behind that of older ones.
-        added=float(index(row[20]) or (math.inf if row[12] else index(row[21]))),
-        trackers=tuple(dict.fromkeys(host.lower() for _, host in trackers if host)),
-        seeders=max((int(seeders) for seeders, _ in trackers), default=0),
-    )
 
 
 def _shortened(answer: object) -> str:

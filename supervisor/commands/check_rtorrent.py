@@ -20,7 +20,8 @@ from supervisor.errors import ConfigurationError, RTorrentUnreachable
 from supervisor.settings import Settings
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import RTorrent, Torrent
+    from supervisor.adapters.rtorrent import RTorrent
+    from supervisor.adapters.torrents import Torrent
 
 _TRIED = re.compile(r"0\.9\.8|0\.16(\.\d+)?")
 _OLDEST = [0, 9, 8]

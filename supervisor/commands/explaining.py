@@ -15,7 +15,7 @@ from supervisor.jobs import ENDED, Event, Job, Notice, Proof, State, Telling
 from supervisor.settings import Settings
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 VERSION = 1  # of the JSON
 _STORY = 50  # events

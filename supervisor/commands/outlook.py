@@ -20,7 +20,7 @@ from supervisor.jobs import Telling
 from supervisor.settings import Settings
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 VERSION = 2  # of the JSON
 _KEPT = 20  # reasons that are shown, with a torrent each

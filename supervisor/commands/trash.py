@@ -20,7 +20,8 @@ from supervisor.settings import Settings
 from supervisor.transfer import metainfo
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import RTorrent, Torrent
+    from supervisor.adapters.rtorrent import RTorrent
+    from supervisor.adapters.torrents import Torrent
 
 _OURS = b".seedcache-"
 

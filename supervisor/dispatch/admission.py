@@ -14,7 +14,7 @@ from supervisor.messages import OWN, Move, Order, Place
 from supervisor.observation.snapshot import Held
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
     from supervisor.dispatch.downloads import Download
 
 # How d.message begins when rTorrent has closed a torrent for low disk space: on 0.16 a tracker that cannot be reached

@@ -13,7 +13,7 @@ from supervisor.jobs import Job, Notice, Proof, State, Telling
 from supervisor.messages import Copied, Copy, Failed, Prove, Relocate, Task
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
     from supervisor.settings import Settings
 
 _LONGEST_DELAY = 900.0  # seconds between two attempts at most

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from supervisor.errors import NoRoom, Refused
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 CHOICES = ("most-free", "first-fit", "with-label")
 _FIELDS = ("label", "tracker", "year", "month")

@@ -25,7 +25,7 @@ from supervisor.observation.snapshot import Held
 from supervisor.settings import Settings
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
     from supervisor.dispatch.downloads import Download
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from supervisor.errors import SeedcacheError
 from supervisor.messages import MARK
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import RTorrent, Torrent
+    from supervisor.adapters.rtorrent import RTorrent
+    from supervisor.adapters.torrents import Torrent
 
 Paths = tuple[tuple[bytes, ...], ...]
 

@@ -19,7 +19,7 @@ from supervisor.dispatch.kinship import Kinship, Ties
 from supervisor.errors import ConfigurationError, RTorrentUnreachable, SeedcacheError, TorrentGone
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from supervisor.dispatch.planning import inside
 from supervisor.errors import ConfigurationError, TransferError
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 _LARGEST = 3  # files of each torrent
 _Inode = tuple[int, int]  # st_dev, st_ino

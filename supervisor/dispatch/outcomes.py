@@ -35,7 +35,7 @@ from supervisor.observation.metrics import Metrics
 from supervisor.settings import Settings
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 
 class Outcomes:

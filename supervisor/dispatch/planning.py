@@ -12,7 +12,7 @@ from supervisor.policies import leaving, serving, table
 from supervisor.policies.base import Candidate, Rules
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 _NAMED = 8  # digits of a hash that name it in a reason
 _FREES_NOTHING = "it would free nothing: all its files have other names that no torrent knows, such as a library's"

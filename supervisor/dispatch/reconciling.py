@@ -10,7 +10,7 @@ from supervisor.dispatch.planning import inside
 from supervisor.jobs import ON_HDD, Job, State
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 _HOOK_TIME = 5.0  # seconds after its end in which a download's own hook may still be on its way
 _ABSENCES = 3  # how often a torrent must be missing before it counts as erased

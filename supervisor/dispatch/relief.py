@@ -15,7 +15,7 @@ from supervisor.measures import Marks
 from supervisor.settings import Settings
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from supervisor.jobs import Job, State
 from supervisor.settings import Settings
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 _COMING = frozenset({State.SUBMITTED, State.COPYING})
 

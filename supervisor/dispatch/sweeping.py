@@ -33,7 +33,8 @@ from supervisor.settings import Settings
 from supervisor.transfer import abandoning, metainfo
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import RTorrent, Torrent
+    from supervisor.adapters.rtorrent import RTorrent
+    from supervisor.adapters.torrents import Torrent
 
 MOST = 500  # findings of a kind that are kept, the largest
 _YOUNG = 3600.0  # seconds: data that was written since may be that of a torrent that is about to be added

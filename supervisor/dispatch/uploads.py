@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from supervisor.jobs import Sample
 
 if TYPE_CHECKING:
-    from supervisor.adapters.rtorrent import Torrent
+    from supervisor.adapters.torrents import Torrent
 
 CREDIT = 1.0  # times its size: what a torrent is taken to be worth as it finishes, before peers have come
 _WRITE_EVERY = 3600.0  # seconds. A crash loses no bytes: the next sample adds all since the last that was written

@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterable
 
 from supervisor.adapters import files, resolving, session
-from supervisor.adapters.rtorrent import RTorrent, Torrent
+from supervisor.adapters.rtorrent import RTorrent
+from supervisor.adapters.torrents import Placed
 from supervisor.errors import Busy, TransferError
 from supervisor.transfer import metainfo
 from supervisor.transfer.metainfo import Metainfo
@@ -25,7 +26,7 @@ def spared(rtorrent: RTorrent, kept: bytes, meta: Metainfo, source: bytes) -> fr
     """
     mine, sizes = {file.path for file in meta.files}, {file.size for file in meta.files}
     top, found = source.rstrip(b"/") + b"/", set[files.Components]()
-    for other, linked in neighbours(rtorrent.torrents(brief=True), meta, source):
+    for other, linked in neighbours(rtorrent.placed(), meta, source):
         listed = _read(rtorrent, kept, other)
         if linked and sizes.isdisjoint(file.size for file in listed.files):
             continue
@@ -36,7 +37,7 @@ def spared(rtorrent: RTorrent, kept: bytes, meta: Metainfo, source: bytes) -> fr
     return frozenset(found & mine)
 
 
-def neighbours(torrents: Iterable[Torrent], meta: Metainfo, source: bytes) -> list[tuple[Torrent, bool]]:
+def neighbours(torrents: Iterable[Placed], meta: Metainfo, source: bytes) -> list[tuple[Placed, bool]]:
     """Return the other torrents that may have some of these files, directories resolved, and whether by symlinks.
 
     By their paths if their data lies where this one's does, above it or below it. By symbolic links if they are like
@@ -62,7 +63,7 @@ def _inside(path: bytes, top: bytes) -> bool:
     return path == top or path.startswith(top.rstrip(b"/") + b"/")
 
 
-def _resolved(paths: Iterable[bytes], torrent: Torrent) -> list[bytes]:
+def _resolved(paths: Iterable[bytes], torrent: Placed) -> list[bytes]:
     try:
         return resolving.real_paths(paths)
     except TimeoutError as error:
@@ -70,7 +71,7 @@ def _resolved(paths: Iterable[bytes], torrent: Torrent) -> list[bytes]:
         raise Busy(text) from error
 
 
-def _read(rtorrent: RTorrent, kept: bytes, torrent: Torrent) -> Metainfo:
+def _read(rtorrent: RTorrent, kept: bytes, torrent: Placed) -> Metainfo:
     path = session.metafile(kept, torrent.hash)
     if not os.path.exists(path):
         path = rtorrent.metafile(torrent.hash)

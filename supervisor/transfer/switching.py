@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from supervisor.adapters import clock
-from supervisor.adapters.rtorrent import CLOSED, IDLE, RTorrent, Torrent, set_root
+from supervisor.adapters.rtorrent import CLOSED, IDLE, RTorrent, set_root
+from supervisor.adapters.torrents import Torrent
 from supervisor.errors import Refused, Retryable
 
 Pause = Callable[[float], object]  # waits so many seconds, as time.sleep; may raise to leave

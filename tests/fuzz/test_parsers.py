@@ -12,7 +12,7 @@ import json
 import os
 import string
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from unittest import mock
 from xmlrpc import client as xmlrpc
 
@@ -23,7 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from supervisor import logs, spool, submit
 from supervisor.adapters import bencode, scgi, session, spelling
 from supervisor.adapters import http as services
-from supervisor.adapters.rtorrent import RTorrent, Torrent
+from supervisor.adapters.rtorrent import RTorrent
+from supervisor.adapters.torrents import Placed
 from supervisor.commands import arguments, display, hook, plain, screen, status
 from supervisor.commands.reader import Daemon, daemon
 from supervisor.configuration import forms, secret_forms
@@ -141,6 +142,7 @@ def test_session_files(content):
 
 QUESTIONS = (
     RTorrent.torrents,
+    RTorrent.placed,
     RTorrent.versions,
     RTorrent.session_path,
     RTorrent.hooks,
@@ -160,17 +162,18 @@ def ask_all(answer):
         with contextlib.suppress(*MEANT):
             said = question(client)
             for torrent in said if isinstance(said, list) else [said]:
-                if isinstance(torrent, Torrent):
+                if isinstance(torrent, Placed):
                     believable(torrent)
 
 
 def believable(torrent):
     assert spool.is_hash(torrent.hash)
-    for name, kind in Torrent.__annotations__.items():
-        if isinstance(kind, type):
-            assert isinstance(getattr(torrent, name), kind), name
+    for field in fields(torrent):
+        if isinstance(field.type, type):
+            assert isinstance(getattr(torrent, field.name), field.type), field.name
     assert b"\0" not in torrent.base
-    json.dumps([torrent.name, torrent.label, torrent.message, *torrent.trackers])
+    told = asdict(torrent)
+    json.dumps([told.get(name, "") for name in ("name", "label", "message", "trackers")])
 
 
 @bounded

@@ -386,8 +386,8 @@ GUARDS = (
         ("tests/unit/dispatch/test_destinations.py",),
     ),
     Guard(
-        "a hash is one", _A + "rtorrent.py",
-        "    if not _HASH.fullmatch(row[0]):", "    if False:",
+        "a hash is one", _A + "torrents.py",
+        "    if not _HASH.fullmatch(info_hash):", "    if False:",
         ("tests/unit/adapters/test_rtorrent.py",),
     ),
     Guard(

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from supervisor.adapters.rtorrent import Torrent
+from supervisor.adapters.torrents import Torrent
 from supervisor.dispatch import planning
 from supervisor.dispatch.planning import Outset
 from supervisor.dispatch.uploads import Uploads
@@ -68,7 +68,7 @@ def lives(count: int, seed: int) -> list[Life]:
             burst = source.expovariate(1.0) * (4.0 if half_life > 1e6 and source.random() < 0.1 else 1.0)
             uploads.append(int(size * first * STEP / DAY * 0.5 ** (age * STEP / DAY / half_life) * burst))
         torrent = Torrent(
-            f"{number:040X}", f"Torrent {number}", directory, True, size, "", (step + 1) * STEP, True, 0, False, True,
+            f"{number:040X}", f"Torrent {number}", directory, True, size, False, "", (step + 1) * STEP, True, 0, True,
             True, True, 0, 0, 0.0, 0, 0, 0, "", seeders=source.randrange(60),
         )  # fmt: skip
         made.append(Life(torrent, step, tuple(uploads)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from supervisor.adapters.rtorrent import Torrent
+from supervisor.adapters.torrents import Torrent
 from supervisor.dispatch.board import Board
 from supervisor.dispatch.crew import Crew
 from supervisor.dispatch.disks import Disks
@@ -32,7 +32,7 @@ def a_hash(number: int) -> str:
 def seen(job_hash: str, directory: bytes, **changes: Any) -> Torrent:
     """Return a finished multi-file torrent as rTorrent describes it."""
     torrent = Torrent(
-        job_hash, "Show", directory, True, 5, "tv", 50.0, True, 0, False, True, True, True, 0, 0, 1.0, 0, 0, 0, ""
+        job_hash, "Show", directory, True, 5, False, "tv", 50.0, True, 0, True, True, True, 0, 0, 1.0, 0, 0, 0, ""
     )  # fmt: skip
     return replace(torrent, **changes)
 

@@ -134,7 +134,7 @@ def test_bytes_that_are_no_xml_do_not_take_the_list_down(tmp_path):
     assert torrent.name == "A??\N{REPLACEMENT CHARACTER}me"
 
 
-def test_a_brief_list_has_where_torrents_lie_and_asks_for_no_more(tmp_path):
+def test_the_list_of_where_torrents_lie_asks_for_no_more(tmp_path):
     asked = []
 
     def counting(connection):
@@ -148,10 +148,9 @@ def test_a_brief_list_has_where_torrents_lie_and_asks_for_no_more(tmp_path):
         rtorrent(tmp_path)(Counting())
 
     (whole,) = ask(rtorrent(tmp_path), lambda client: client.torrents())
-    (brief,) = ask(counting, lambda client: client.torrents(brief=True))
+    (placed,) = ask(counting, lambda client: client.placed())
     for name in ("hash", "name", "directory", "multi", "size", "meta", "base"):
-        assert getattr(brief, name) == getattr(whole, name)
-    assert (brief.label, brief.message, brief.trackers, brief.ratio, brief.added) == ("", "", (), 0, 0)
+        assert getattr(placed, name) == getattr(whole, name)
     assert (asked[0].count(b"<string>d."), b"t.multicall" in asked[0]) == (6 + 1, False)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from supervisor.adapters import files
-from supervisor.adapters.rtorrent import Torrent
+from supervisor.adapters.torrents import Torrent
 from supervisor.commands import explaining, outlook
 from supervisor.commands.explaining import Case
 from supervisor.commands.outlook import Outlook

@@ -51,7 +51,7 @@ class Played:
             torrent = make_torrent(data, home / "torrent")
             (home / "torrent").rename(self.session / f"{torrent.hash}.torrent")
             self.torrents[torrent.hash] = [
-                torrent.hash, str(number), os.fsdecode(data), 1, 10, "", 5, 1, 0, 0, 1, 1, 1, 0, 0, 1000,
+                torrent.hash, str(number), os.fsdecode(data), 1, 10, 0, "", 5, 1, 0, 1, 1, 1, 0, 0, 1000,
                 0, 0, 0, "", 4, 4, "0|http://127.0.0.1:9/announce|",
             ]  # fmt: skip
         self.asked: list[str] = []
