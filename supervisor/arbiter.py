@@ -164,15 +164,15 @@ class Arbiter:
                 elif key.fd in watched:
                     selector.unregister(key.fd)  # before it is closed: the next child's may get the same number
                     self._ended(watched.pop(key.fd), clock.now())
-            self._turn(clock.now())
+            self._turn()
             if self._fleet.undelivered:
                 self._fleet.undelivered = False
                 self._dispatcher.resend(self._fleet.send)
             systemd.watchdog()
 
-    def _turn(self, now: float) -> None:
+    def _turn(self) -> None:
         """Handle what has come in."""
-        messages, self._kept = self._kept + self._collect(), []
+        messages, self._kept, now = self._kept + self._collect(), [], clock.now()  # in this order: now is no older
         try:
             read = self._dispatcher.handle(messages, now, self._fleet.send)
         except JournalUnwritable as error:
