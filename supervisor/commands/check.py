@@ -39,7 +39,7 @@ def run(config: str | None, environ: Mapping[str, str], now: float, *, announce:
     yield from check_host.state(settings, user)
     yield check_host.daemon(settings, now)
     yield from check_neighbours.neighbours(settings, now)
-    yield from check_rtorrent.rtorrent(settings, now, user)
+    yield from check_rtorrent.rtorrent(settings, user)
     yield from check_services.services(settings)
     yield from check_services.messengers(settings, now, announce=announce)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from supervisor import spool
-from supervisor.adapters import files
+from supervisor.adapters import clock, files
 from supervisor.adapters.patience import Patience
 from supervisor.adapters.scgi import socket_path
 from supervisor.commands import holds, hook
@@ -37,7 +37,7 @@ _OURS = ("seedcache-submit", "seedcache")  # programs
 _INSTALL = "seedcache hook install --live RTORRENT_RC"
 
 
-def rtorrent(settings: Settings, now: float, user: User) -> Iterator[Finding]:
+def rtorrent(settings: Settings, user: User) -> Iterator[Finding]:
     """Ask rTorrent; what follows needs its answer."""
     from supervisor.adapters.rtorrent import RTorrent  # noqa: PLC0415  (90 ms: only if we come so far)
 
@@ -51,7 +51,7 @@ def rtorrent(settings: Settings, now: float, user: User) -> Iterator[Finding]:
         yield version
         if version.level is Level.ERROR:
             return
-        yield _clock(client, now)
+        yield _clock(client)
         torrents = client.torrents()
         yield from _session(client, torrents, user)
         yield _paths(torrents, settings)
@@ -85,12 +85,12 @@ def _held(client: "RTorrent") -> Finding:
     )  # fmt: skip
 
 
-def _clock(client: "RTorrent", now: float) -> Finding:
+def _clock(client: "RTorrent") -> Finding:
+    before = clock.now()  # all that was looked at until here may have taken long, and so may the answer
     theirs = float(client.ask(("system.time",))[0])
-    if abs(theirs - now) > _APART:
-        return warning(
-            "rTorrent clock", f"{abs(theirs - now):.0f} s apart from ours", "set both by NTP: ages are compared"
-        )
+    apart = max(before - theirs, theirs - clock.now())
+    if apart > _APART:
+        return warning("rTorrent clock", f"{apart:.0f} s apart from ours", "set both by NTP: ages are compared")
     return ok("rTorrent clock", "as ours")
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from supervisor.adapters import files, mounts
+from supervisor.adapters import clock, files, mounts
 from supervisor.commands import check, check_host, hook
 from supervisor.commands.findings import Finding, Level, error, ok, warning
 from supervisor.errors import Exit
@@ -314,13 +314,25 @@ def test_finished_torrents_that_lie_elsewhere_are_a_warning(host, beside):
 
 
 @pytest.mark.real
+def test_the_clock_of_rtorrent_is_compared_with_what_ours_says_when_it_is_asked(host, beside, monkeypatch):
+    beside()
+    begun = time.time() - 60  # a disk and a service that did not answer have taken a minute
+    assert only(findings(host, now=begun), "rTorrent clock").level is Level.OK
+    for wrong in (-60, 60):
+        monkeypatch.setattr(clock, "now", lambda wrong=wrong: time.time() + wrong)
+        assert only(findings(host), "rTorrent clock").level is Level.WARNING
+
+
+@pytest.mark.real
 def test_a_frozen_rtorrent_is_exit_4_within_its_timeout(host, beside):
     process = beside()
     process.freeze()
-    started = time.monotonic()
-    found = findings(host, SEEDCACHE_RPC_TIMEOUT="1")
+    found, took, before = [], {}, time.monotonic()
+    for finding in check.run(None, host.environ | {"SEEDCACHE_RPC_TIMEOUT": "1"}, time.time()):
+        found.append(finding)
+        took[finding.what], before = time.monotonic() - before, time.monotonic()
     process.thaw()
-    assert time.monotonic() - started < 8
+    assert took["rTorrent"] < 8  # by default it would have 10
     assert check.exit_code(found) is Exit.UNREACHABLE
 
 
