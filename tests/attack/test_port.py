@@ -46,7 +46,8 @@ def test_a_thousand_clients_that_hang_hold_up_nothing_but_the_port(supervisor, s
                 client.send(said)  # and the answer is never read
         supervisor.submit(HASH)
         until(lambda: supervisor.job(HASH), "a submission is read all the same")
-        assert process.num_fds() <= before + 20
+        # A file or a directory may be open for the moment.
+        until(lambda: process.num_fds() <= before + 20, "few of them are let in at once")
         assert process.num_threads() <= 30
         assert process.memory_info().rss <= memory + (16 << 20)
     assert until(lambda: supervisor.get("/metrics")[0] == 200, "the next one is served")
