@@ -51,7 +51,9 @@ os.environ["PATH"] += f":{ROOT}/.cache/prometheus/usr/bin:/usr/sbin:/sbin"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing while other tests run beside it.
-hypothesis.settings.register_profile("beside others", deadline=None)
+hypothesis.settings.register_profile(
+    "beside others", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("beside others")
 
 _skipped: list[str] = []

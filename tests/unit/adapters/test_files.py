@@ -171,7 +171,7 @@ def test_usage_and_allocation_are_the_systems(tmp_path):
     assert 0 < usage.free <= usage.size
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=50)
 @given(data=st.lists(st.booleans(), min_size=1, max_size=6), start=st.integers(0, 5), length=st.integers(0, 300_000))
 def test_segments_cover_a_range_and_holes_are_zeros(tmp_path, data, start, length):
     from supervisor.transfer import blocks  # noqa: PLC0415
