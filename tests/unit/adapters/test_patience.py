@@ -24,18 +24,19 @@ def test_who_is_not_answered_is_asked_nothing_more_until_he_has_answered():
         asked.append(ROOT)
         mended.wait()
 
-    def again():
+    def asked_of(root):
         with contextlib.suppress(TimeoutError):
-            return patience.ask(ROOT, lambda: "again")
+            return patience.ask(root, lambda: root)
 
     for _ in range(3):
         with pytest.raises(TimeoutError) as error:
             patience.ask(ROOT, question)
         assert error.value.filename == ROOT
     assert len(asked) == 1
-    assert patience.ask(OTHER, lambda: "here") == "here"
+    assert until(lambda: asked_of(OTHER), "another one is asked") == OTHER
+    assert asked_of(ROOT) is None
     mended.set()
-    assert until(again, "it is asked again") == "again"
+    assert until(lambda: asked_of(ROOT), "it is asked again") == ROOT
 
 
 def test_without_room_for_a_thread_the_question_is_asked_all_the_same(monkeypatch):
@@ -52,4 +53,5 @@ def test_a_thread_that_dies_at_its_birth_is_not_waited_for(monkeypatch):
         patched.setattr(_thread, "start_new_thread", lambda *_: None)
         with pytest.raises(TimeoutError):
             patience.ask(ROOT, lambda: 3)
+    patience._seconds = 60.0
     assert patience.ask(ROOT, lambda: 3) == 3

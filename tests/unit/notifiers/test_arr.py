@@ -87,10 +87,11 @@ def test_a_service_that_restarts_in_the_middle_has_forgotten_the_command_and_is_
         sonarr.start()
 
     restarting = threading.Timer(0.5, restart)
-    restarting.start()
+    sonarr.on_command = lambda _: restarting.start()
     with pytest.raises(Retryable, match=r"has forgotten|not reachable") as caught:
         NOTIFIERS["sonarr"].notify(task(sonarr), never)
     restarting.join()
+    sonarr.on_command = None
     assert not isinstance(caught.value, ServiceRefused)
     sonarr.mode = Mode.WELL
     NOTIFIERS["sonarr"].notify(task(sonarr), never)
@@ -98,7 +99,7 @@ def test_a_service_that_restarts_in_the_middle_has_forgotten_the_command_and_is_
 
 
 def test_a_forgotten_command_is_no_configuration_problem(sonarr):
-    sonarr.polls_until_done = 10
+    sonarr.mode = Mode.NEVER_COMPLETES
     sonarr.on_command = lambda _: threading.Timer(0.3, sonarr._known.clear).start()
     with pytest.raises(Retryable, match="has forgotten"):
         NOTIFIERS["sonarr"].notify(task(sonarr), never)
