@@ -71,14 +71,14 @@ def proxy(tmp_path, page):
     def answers():
         assert nginx.poll() is None, (tmp_path / "error.log").read_text()
         with suppress(requests.ConnectionError):
-            return requests.get(url, verify=certificate, timeout=5) is not None
+            return requests.get(url, verify=certificate, timeout=60) is not None
 
     try:
         until(answers, "nginx answers")
         yield url, str(certificate)
     finally:
         nginx.send_signal(signal.SIGTERM)
-        nginx.wait(10)
+        nginx.wait(60)
 
 
 def test_the_proxy_of_the_example_wants_tls_and_the_password_and_shows_only_the_three_pages(proxy):
@@ -86,7 +86,7 @@ def test_the_proxy_of_the_example_wants_tls_and_the_password_and_shows_only_the_
     right = ("prometheus", "secret")
 
     def get(page, auth=None, method="GET"):
-        return requests.request(method, f"{url}{page}", verify=certificate, auth=auth, timeout=5)
+        return requests.request(method, f"{url}{page}", verify=certificate, auth=auth, timeout=60)
 
     assert get("/metrics").status_code == 401
     assert get("/metrics", ("prometheus", "wrong")).status_code == 401
@@ -97,5 +97,5 @@ def test_the_proxy_of_the_example_wants_tls_and_the_password_and_shows_only_the_
     assert get("/", right).status_code == 404
     assert get("/metrics", right, "POST").status_code == 403
     with pytest.raises(requests.exceptions.SSLError):
-        requests.get(f"{url}/metrics", timeout=5)
-    assert requests.get(f"{url.replace('https', 'http')}/metrics", timeout=5).status_code == 400
+        requests.get(f"{url}/metrics", timeout=60)
+    assert requests.get(f"{url.replace('https', 'http')}/metrics", timeout=60).status_code == 400

@@ -46,7 +46,7 @@ def environ(state):
 def seedcache(environ):
     def run(*words, **more):
         return subprocess.run(
-            [*SEEDCACHE, *words], env=environ | more, capture_output=True, text=True, check=False, timeout=60
+            [*SEEDCACHE, *words], env=environ | more, capture_output=True, text=True, check=False, timeout=200
         )
 
     return run
@@ -351,7 +351,7 @@ def test_watch_draws_anew_in_place_until_ctrl_c(environ, state):
         while more := os.read(parent, 65536):
             seen += more
     os.close(parent)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert seen.startswith(b"\x1b[?1049h")  # a screen of its own (console_codes(4), xterm's alternate screen)
     assert seen.endswith((b"\x1b[?1049l\x1b[?25h", b"\x1b[?25h\x1b[?1049l"))  # left, and the cursor is back
     assert b"down" in seen
@@ -364,7 +364,7 @@ def test_watch_with_json_is_an_object_a_line_until_ctrl_c(environ, state):
     ) as process:
         first, second = (json.loads(process.stdout.readline()) for _ in range(2))
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert all(json.loads(line)["version"] == 1 for line in process.stdout)
     assert first["at"] < second["at"]
     assert first["jobs"] == second["jobs"]

@@ -29,13 +29,13 @@ def drip(connection):
 def test_a_unix_socket_is_reached_by_each_form_of_its_url(tmp_path, form):
     path = str(tmp_path / "rpc")
     with listening(answering(b"<answer/>"), path):
-        assert carrier(form.format(path), 5)(b"<question/>") == b"<answer/>"
+        assert carrier(form.format(path), 60)(b"<question/>") == b"<answer/>"
 
 
 @pytest.mark.parametrize("form", ["scgi://{}:{}", "{}:{}", "scgi://{}:{}/"])
 def test_a_tcp_port_is_reached_by_each_form_of_its_url(form):
     with listening(answering(b"<answer/>")) as address:
-        assert carrier(form.format(*address), 5)(b"<question/>") == b"<answer/>"
+        assert carrier(form.format(*address), 60)(b"<question/>") == b"<answer/>"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_an_answer_that_is_cut_off_is_no_answer(sent):
         connection.sendall(sent)
 
     with listening(handle) as address, pytest.raises(NO_ANSWER):
-        carrier("scgi://{}:{}".format(*address), 5)(b"<question/>")
+        carrier("scgi://{}:{}".format(*address), 60)(b"<question/>")
 
 
 def web(connection, status, body, seen):
@@ -95,7 +95,7 @@ def web(connection, status, body, seen):
 def test_a_web_server_in_front_is_asked_with_the_password_of_the_url():
     seen = []
     with listening(lambda connection: web(connection, b"200 OK", b"<answer/>", seen)) as (host, port):
-        assert carrier(f"http://me:s%40cret@{host}:{port}/RPC2", 5)(b"<question/>") == b"<answer/>"
+        assert carrier(f"http://me:s%40cret@{host}:{port}/RPC2", 60)(b"<question/>") == b"<answer/>"
     assert seen[0].startswith(b"POST /RPC2 ")
     assert b"Basic " + base64.b64encode(b"me:s@cret") in seen[0]
 
@@ -103,7 +103,7 @@ def test_a_web_server_in_front_is_asked_with_the_password_of_the_url():
 def test_a_web_server_that_refuses_is_quoted():
     refusing = listening(lambda connection: web(connection, b"401 Unauthorized", b"", []))
     with refusing as (host, port), pytest.raises(http.client.HTTPException) as error:
-        carrier(f"http://{host}:{port}/RPC2", 5)(b"<question/>")
+        carrier(f"http://{host}:{port}/RPC2", 60)(b"<question/>")
     assert "401 Unauthorized" in cause(error.value)
 
 

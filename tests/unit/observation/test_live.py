@@ -6,6 +6,8 @@ import itertools
 import os
 import sys
 
+import pytest
+
 import supervisor
 from supervisor.dispatch.inquirer import Inquirer
 from supervisor.jobs import Job, Notice, State, Telling
@@ -95,6 +97,7 @@ def overtaken(place, turn):
         del spare
 
 
+@pytest.mark.timeout(900)  # it is all processor time: ten seconds where nobody else wants any
 def test_a_snapshot_may_be_overtaken_by_the_loop_anywhere(tmp_path):
     office = Office(tmp_path)
     loop = Loop(office)

@@ -47,14 +47,14 @@ def server(standing):
 def get(server, path, method="GET"):
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode(), answer.headers
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(), error.headers
 
 
 def raw(server, data):
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(data)
         answer = b""
         while more := connection.recv(65536):
@@ -184,7 +184,7 @@ def test_a_page_that_fails_is_logged_and_the_next_is_served(caplog):
 
 def test_clients_that_send_nothing_hold_up_nobody_and_are_hung_up_on(server, monkeypatch):
     monkeypatch.setattr(web, "_DEADLINE", 1.0)
-    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(10)]
+    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(10)]
     assert get(server, "/-/healthy")[0] == 200
     for connection in silent:
         assert connection.recv(1000) == b""
@@ -195,7 +195,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_hung_up_on_at_the_deadline(s
     monkeypatch.setattr(web, "_DEADLINE", 1.0)
     started = time.monotonic()
     with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection,
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection,
         contextlib.suppress(ConnectionError),
     ):
         while True:
@@ -206,7 +206,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_hung_up_on_at_the_deadline(s
 
 def test_more_silent_clients_than_are_served_at_once_delay_a_request_but_do_not_stop_it(server, monkeypatch):
     monkeypatch.setattr(web, "_DEADLINE", 1.5)
-    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(40)]
+    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(40)]
     assert get(server, "/-/healthy")[0] == 200
     for connection in silent:
         connection.close()
@@ -221,7 +221,7 @@ def test_a_head_without_end_is_cut_off(server):
     "request_", [b"\r\n\r\n", b"GET\r\n\r\n", b"\xff\xfe\0\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"x"]
 )
 def test_nonsense_is_answered_or_dropped_and_the_server_lives(server, request_):
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(request_)
         connection.shutdown(socket.SHUT_WR)
         answer = connection.recv(65536)
