@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import psutil
 import pytest
@@ -60,6 +61,11 @@ def relocate(box, torrent, expected, label=""):
     box.relocated(torrent, expected, label)
 
 
+def counted(box, name, **labels):
+    """Wait until something was counted: that is a moment after it is in the journal."""
+    until(lambda: box.supervisor.metric(name, **labels) > 0, f"{name} was counted")
+
+
 def complete(box, copiers=2):
     """Wait until all workers are up, and see that there is no process beside them."""
     workers = copiers + 2  # with the space worker and the notifier
@@ -91,7 +97,7 @@ def test_a_parent_that_is_killed_in_mid_copy_takes_its_children_along_and_the_ne
     assert not box.path(box.hdd, torrent).exists()
     box.supervisor.start()
     is_cached(box, torrent, expected)
-    assert box.supervisor.metric("seedcache_resumed_bytes_total") > 0
+    counted(box, "seedcache_resumed_bytes_total")
     relocate(box, torrent, expected)
 
 
@@ -106,7 +112,7 @@ def test_a_copier_that_is_killed_in_mid_copy_is_counted_and_replaced_and_its_cop
     is_cached(box, torrent, expected)
     assert box.supervisor.metric("seedcache_worker_restarts_total", role="copier") == 1
     assert box.supervisor.metric("seedcache_step_attempts_total", step="copy") == 2
-    assert box.supervisor.metric("seedcache_resumed_bytes_total") > 0
+    counted(box, "seedcache_resumed_bytes_total")
     complete(box)
     assert box.supervisor.stop() == 0  # and its successor's end is noticed, too
 
@@ -121,6 +127,7 @@ def test_a_manager_that_is_killed_in_mid_copy_costs_no_work_and_the_queues_are_f
         until(lambda: box.supervisor.metric("seedcache_worker_restarts_total", role="broker") == 1, "it is replaced")
     is_cached(box, torrent, expected)
     is_cached(box, second, original(box, second))
+    until(lambda: box.supervisor.metric("seedcache_copies_total", proof="read-back") == 2, "both were counted")
     assert box.supervisor.metric("seedcache_step_attempts_total", step="copy") == 2  # one each
     assert box.supervisor.metric("seedcache_resumed_bytes_total") == 0
     complete(box)
@@ -177,7 +184,7 @@ def test_sigterm_in_mid_copy_drains_within_the_grace_and_the_next_start_resumes(
     until(lambda: not box.processes(), "all have ended")
     box.supervisor.start()
     is_cached(box, torrent, expected)
-    assert box.supervisor.metric("seedcache_resumed_bytes_total") > 0
+    counted(box, "seedcache_resumed_bytes_total")
 
 
 def test_sigterm_does_not_wait_longer_than_the_grace_for_a_service(box, arr):
@@ -269,7 +276,8 @@ def test_submissions_that_come_while_jobs_finish_are_each_joined_or_done_again(b
     for thread in threads:
         thread.start()
     try:
-        until(lambda: box.supervisor.metric("seedcache_copies_total", proof="read-back") >= 15, "fifteen have finished")
+        finished = partial(box.supervisor.metric, "seedcache_copies_total", proof="read-back")
+        until(lambda: finished() >= 15, "fifteen have finished", 150)
     finally:
         done.set()
         for thread in threads:
@@ -278,8 +286,7 @@ def test_submissions_that_come_while_jobs_finish_are_each_joined_or_done_again(b
         until(lambda: not os.listdir(box.state / "spool"), "all are read")
         is_cached(box, torrent, original(box, torrent))
         events = box.supervisor.events(torrent.hash)
-        # Read in the turn that began when it came, at the earliest.
-        assert [event for event in events if event.action in ("submitted", "joined")][-1].at >= last[torrent.hash] - 0.5
+        assert [event for event in events if event.action in ("submitted", "joined")][-1].at >= last[torrent.hash]
         assert [event.action for event in events if event.action in set(State)][-1] == "cached"
     assert box.supervisor.metric("seedcache_step_failures_total", step="copy") == 0
 
@@ -302,6 +309,7 @@ def work(box, task, *prefix):
     )  # fmt: skip
 
 
+@pytest.mark.timeout(900)  # some forty times two processes, half of them under strace
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("call", ["connect", "unlinkat"])
 def test_a_space_worker_that_is_killed_at_any_step_loses_nothing_and_the_next_ends_it(tmp_path, version, call):
@@ -339,6 +347,7 @@ def test_a_space_worker_that_is_killed_at_any_step_loses_nothing_and_the_next_en
 # -- twenty in a row --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(900)  # most of it would be waiting for what does not come
 def test_after_twenty_random_kills_in_a_row_everything_has_ended_right(box, arr):
     seed = random.SystemRandom().randrange(10**6)
     dice = random.Random(seed)
@@ -370,11 +379,11 @@ def test_after_twenty_random_kills_in_a_row_everything_has_ended_right(box, arr)
                 supervisor.start(ready=False)
                 until(supervisor.live, "the next one supervises")
     for job_hash, (torrent, expected) in torrents.items():
-        box.relocated(torrent, expected, "tv", 90)
+        box.relocated(torrent, expected, "tv", 180)
         until(
             lambda job_hash=job_hash: any(command["downloadClientId"] == job_hash for command in arr.commands),
             "Sonarr was told",
         )
     assert box.partials() == []
     complete(box)
-    assert supervisor.get("/-/ready")[0] == 200
+    until(lambda: supervisor.get("/-/ready")[0] == 200, "the last one has asked rTorrent, too")

@@ -191,6 +191,8 @@ def test_a_relocation_to_a_server_that_hangs_leaves_the_space_worker_to_others(b
     box.supervisor.ask(film.hash, "relocate")
     box.supervisor.wait_for(film.hash, State.RELOCATED)
     assert box.supervisor.crew()
+    if mortal:  # it was killed, and its end may take a moment
+        until(lambda: not worker.is_running(), "it has ended")
     assert worker.is_running() is not mortal
     status_says_so(box)
     is_on_the_ssd(box, show, expected)
@@ -225,7 +227,7 @@ def test_what_lies_behind_a_server_that_hangs_keeps_no_other_torrent_on_the_ssd(
 def test_an_ssd_that_hangs_stops_everything_and_loses_nothing(box, nas):
     box.ssd = nas.where
     box.start(copy_rate_limit=4, disk_timeout=2)
-    show = box.seed("Show", {b"a": 16 * MIB, b"b": 70_001})
+    show = box.seed("Show", {b"a": 32 * MIB, b"b": 70_001})  # long enough to be in the middle of it
     expected = contents(box.ssd / "Show")
     until(lambda: box.supervisor.copying(show.hash), "it is being copied")
     nas.hang()

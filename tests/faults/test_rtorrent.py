@@ -29,16 +29,19 @@ def original(box, torrent):
 @contextmanager
 def calmly(box, seconds):
     """For so many seconds from the start of the block: little processor time, few calls, no line after another."""
-    cpu, calls = box.supervisor.cpu_seconds(), box.supervisor.metric("seedcache_rtorrent_call_duration_seconds_count")
+    began = time.monotonic()
+    calls = box.supervisor.metric("seedcache_rtorrent_call_duration_seconds_count")
     lines = box.supervisor.said().count("\n")
-    until_then = time.monotonic() + seconds
+    cpu = box.supervisor.cpu_seconds()  # after the page of metrics, which costs more than all that follows
     yield
-    until(lambda: time.monotonic() >= until_then, "time goes by", seconds + 20)
+    until(lambda: time.monotonic() >= began + seconds, "time goes by", seconds + 20)
     used = box.supervisor.cpu_seconds() - cpu
-    assert used < 0.15 * seconds + 0.2, f"{used:.2f} s of processor time in {seconds} s"
     more = box.supervisor.metric("seedcache_rtorrent_call_duration_seconds_count") - calls
-    assert more <= 2 * seconds + 4, f"{more} calls in {seconds} s"
-    assert box.supervisor.said().count("\n") - lines < 20 * seconds
+    more_lines = box.supervisor.said().count("\n") - lines
+    lasted = time.monotonic() - began  # what happens in the block may take longer
+    assert used < 0.15 * lasted + 0.2, f"{used:.2f} s of processor time in {lasted:.1f} s"
+    assert more <= 2 * lasted + 4, f"{more} calls in {lasted:.1f} s"
+    assert more_lines < 20 * lasted, f"{more_lines} lines in {lasted:.1f} s"
 
 
 def hang_at_the_switch(box, torrent):
