@@ -28,7 +28,7 @@ from tests.support.supervisors import SUBMIT
 from tests.support.torrents import Torrent, contents
 
 FILES = {b"a": 40_000, b"b/c": 30_001, b"b/empty": 0}
-PATIENCE = 60.0  # seconds from the start to the end of a life; some waits in it are of 10 s
+PATIENCE = 150.0  # seconds from the start to the end of a life; some waits in it are of 10 s
 ASK_AGAIN = 1.0  # seconds
 MEND_AFTER = 2.0  # seconds in which a disk stays broken
 
@@ -265,12 +265,18 @@ class Life:
         job = self.job()
         return job is not None and job.state is State.RELOCATED
 
+    def _supervises(self) -> bool:
+        """Say whether the supervisor does, or has ended: a strike may take it while we look."""
+        with contextlib.suppress(AssertionError):
+            return bool(self.box.supervisor.live())
+        return not self.box.supervisor.alive
+
     def _leave(self) -> bool:
         """See that it has nothing left to do, and stop it; return whether a strike took it before it had ended."""
         box, supervisor = self.box, self.box.supervisor
         if not supervisor.alive:
             supervisor.start(ready=False)
-        until(lambda: not supervisor.alive or supervisor.live(), "it supervises")
+        until(self._supervises, "it supervises")
         until(lambda: not supervisor.alive or not os.listdir(box.state / "spool"), "nothing left: the spool is empty")
         code = supervisor.stop() if supervisor.alive else supervisor.wait()
         # A strike after a step is told before the step, whose effect may be seen long before the process is killed.
