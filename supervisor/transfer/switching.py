@@ -24,6 +24,7 @@ Files = Sequence[tuple[tuple[bytes, ...], int]]  # path below the torrent's dire
 POLL = 0.005  # seconds; an outage is a few milliseconds, and a question costs rTorrent half of one
 DOUBT = 5.0  # seconds that a wrong state must last before it is believed
 SAVE_AGAIN = 2.0  # seconds after which rTorrent is asked once more to save
+SELDOMER, SELDOM = 10, 0.25  # the session is looked at when a tenth more time has gone by, and at least so often (s)
 
 # rTorrent 0.9.8 counts starts and stops per tracker in a leaky bucket of 10 that drains 1 a second, and dies of an
 # internal_error when it flows over. A switch counts 2, and what follows if it fails 3 more.
@@ -281,7 +282,7 @@ def _save(
                 f"{_called(torrent)}: rTorrent seeds it from the HDD but does not save that; "
                 f"is there space for its session in {_show(rtorrent.session_path())}? Both copies stay"
             )
-        pause(POLL)
+        pause(min(max(POLL, (now - began) / SELDOMER), SELDOM))  # on a full disk it may take hours
     rtorrent.sync_session(torrent.hash)
 
 
