@@ -21,10 +21,11 @@ from supervisor.errors import Refused, Retryable
 Pause = Callable[[float], object]  # waits so many seconds, as time.sleep; may raise to leave
 Files = Sequence[tuple[tuple[bytes, ...], int]]  # path below the torrent's directory in components, bytes
 
-POLL = 0.005  # seconds; an outage is a few milliseconds, and a question costs rTorrent half of one
+# What is waited for is looked at when a tenth more time has gone by, within these bounds (seconds). An outage is a few
+# milliseconds, and a question costs rTorrent half of one; a check takes minutes, and on a full disk the session hours.
+POLL, SELDOM = 0.005, 0.25
 DOUBT = 5.0  # seconds that a wrong state must last before it is believed
 SAVE_AGAIN = 2.0  # seconds after which rTorrent is asked once more to save
-SELDOMER, SELDOM = 10, 0.25  # the session is looked at when a tenth more time has gone by, and at least so often (s)
 
 # rTorrent 0.9.8 counts starts and stops per tracker in a leaky bucket of 10 that drains 1 a second, and dies of an
 # internal_error when it flows over. A switch counts 2, and what follows if it fails 3 more.
@@ -216,7 +217,11 @@ def _taken(
             return None
         if now - began > patience:
             raise Retryable(f"{_called(torrent)}: rTorrent is still checking it in {_show(root)}; both copies stay")
-        pause(POLL)
+        pause(_interval(now - began))
+
+
+def _interval(waited: float) -> float:
+    return min(max(POLL, waited / 10), SELDOM)
 
 
 def _whole(root: bytes, files: Files) -> bool:
@@ -252,9 +257,10 @@ def _restore(rtorrent: RTorrent, torrent: Torrent, source: bytes, pause: Pause, 
     """
     began = clock.monotonic()
     while (found := rtorrent.torrent(torrent.hash)).hashing:
-        if clock.monotonic() - began > patience:
+        waited = clock.monotonic() - began
+        if waited > patience:
             raise PointedBack(f"{_called(torrent)}: rTorrent is still checking it in {_show(found.directory)}")
-        pause(POLL)
+        pause(_interval(waited))
     if not found.complete:
         raise Refused(
             f"{_called(torrent)} was checked by rTorrent in {_show(found.directory)} and is not complete there; "
@@ -282,7 +288,7 @@ def _save(
                 f"{_called(torrent)}: rTorrent seeds it from the HDD but does not save that; "
                 f"is there space for its session in {_show(rtorrent.session_path())}? Both copies stay"
             )
-        pause(min(max(POLL, (now - began) / SELDOMER), SELDOM))  # on a full disk it may take hours
+        pause(_interval(now - began))
     rtorrent.sync_session(torrent.hash)
 
 
