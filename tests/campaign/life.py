@@ -296,6 +296,7 @@ class Life:
             self._leave()
         if not box.client.alive:
             box.client.start()
+            until(lambda: box.client.call("d.is_open", torrent.hash), "rTorrent has opened it")
         invariants.check(rig.places, one, rig.strangers)
         if invariants.found(one.copy) != one.files:
             raise Violated("one copy: the HDD has not exactly the torrent")

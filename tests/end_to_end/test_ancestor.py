@@ -136,6 +136,7 @@ def test_06_the_ssd_data_goes_only_when_rtorrent_has_the_copy_also_after_a_crash
     saved = session.directory(os.fsencode(own.client.session), torrent.hash)
     assert saved == os.fsencode(own.path(own.hdd, torrent))
     own.client.start()
+    until(lambda: own.seeds_from(own.hdd, torrent), "it seeds again")
     own.relocated(torrent, expected)
 
 
@@ -299,8 +300,7 @@ def test_18_a_torrent_that_does_not_fit_is_not_begun(box):
     torrent = box.seed("18", 8 * MIB, submit=False)
     ballast = fill(box.hdd, 4 * MIB)
     box.supervisor.submit(torrent.hash)
-    box.supervisor.wait_for(torrent.hash, State.WAITING)
-    assert "must be free" in box.supervisor.job(torrent.hash).reason
+    assert "must be free" in box.supervisor.wait_for(torrent.hash, State.WAITING).reason
     ballast.unlink()
     cached(box, torrent)
 
@@ -314,7 +314,7 @@ def test_19_a_service_that_is_down_is_told_when_it_is_back(box, arr):
     (notice,) = box.supervisor.notices(torrent.hash)
     assert (notice.service, notice.state) == ("sonarr", Telling.PENDING)
     assert notice.reason
-    assert box.supervisor.metric("seedcache_notices", state="pending") == 1
+    until(lambda: box.supervisor.metric("seedcache_notices", state="pending") == 1, "it is counted")
     arr.start()
     box.supervisor.ask("all", "process")  # or when it is due
     cached(box, torrent, "tv")

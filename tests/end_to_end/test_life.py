@@ -68,6 +68,7 @@ def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             sonarr_api_key=KEY,
             sonarr_tag="tv",
             disk_space_threshold_gb=THRESHOLD / 1024**3,
+            rpc_timeout=20,  # each goes through every state once, however long three thousand files take rTorrent
         )
         seen = Life(box)
         _download(seen)
@@ -250,7 +251,7 @@ def test_the_pages_and_the_metrics_tell_of_it(life):
     assert supervisor.metric("seedcache_switch_outage_seconds_count") == len(LIVES)
     assert supervisor.metric("seedcache_jobs", state="relocated") == len(LIVES)
     assert supervisor.metric("seedcache_worker_restarts_total", role="copier") == 0
-    assert supervisor.get("/-/ready")[0] == 200
+    until(lambda: supervisor.get("/-/ready")[0] == 200, "it has asked rTorrent since that was started again")
 
 
 @pytest.mark.parametrize("name", [*LIVES, OUTSIDE])

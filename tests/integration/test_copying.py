@@ -51,7 +51,7 @@ def test_a_rate_limit_is_kept_and_measured(rtorrents, disks, tmp_path):
 def test_a_second_torrent_waits_for_the_device_and_the_metric_says_so(rtorrents, disks, tmp_path):
     ssd, hdd = disks
     rtorrent = rtorrents()
-    first = seeded(rtorrent, ssd, tmp_path, 16 * MIB, "First")
+    first = seeded(rtorrent, ssd, tmp_path, 32 * MIB, "First")  # so long that it is still being copied when we look
     second = seeded(rtorrent, ssd, tmp_path, MIB, "Second one")
     with SupervisorProcess(
         tmp_path / "box", ssd, hdd, rtorrent.url, copy_rate_limit=4, max_concurrent_processes=3

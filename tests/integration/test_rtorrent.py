@@ -153,7 +153,7 @@ def test_an_rtorrent_that_ends_is_unreachable_and_one_that_starts_never_shows_a_
         looking.start()
         try:
             process.start()
-            until(lambda: seen[-1] == count, "all are listed")
+            until(lambda: seen[-1:] == [count], "all are listed")
         finally:
             stop.set()
             looking.join()

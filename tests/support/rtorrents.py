@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from xmlrpc import client as xmlrpc
@@ -145,15 +146,15 @@ class RTorrentProcess:
     def wait(self) -> int:
         """Wait for the end; return the exit code, below 0 for a signal."""
         assert self._process is not None
-        return self._process.wait(10)
+        return self._process.wait(60)
 
     def stop(self) -> None:
-        """Shut it down as a service manager does (SIGTERM: quick, session saved); kill it after 10 s."""
+        """Shut it down as a service manager does (SIGTERM: quick, session saved); kill it after a minute."""
         if self.alive:
             self.thaw()
             self._process.terminate()
             try:
-                self._process.wait(10)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -161,10 +162,13 @@ class RTorrentProcess:
         """SIGSTOP, and wait until every thread has stopped: the kernel still takes connections, nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
         tasks = Path(f"/proc/{self.pid}/task")
-        until(
-            lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()),
-            "rTorrent is stopped",
-        )
+
+        def stopped() -> bool:
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread may end meanwhile
+                return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir())
+            return False
+
+        until(stopped, "rTorrent is stopped")
 
     def thaw(self) -> None:
         """SIGCONT."""

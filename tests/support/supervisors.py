@@ -1,5 +1,6 @@
 """A real seedcache on real disks, as a process of its own, and what a test wants to know of it."""
 
+import itertools
 import json
 import os
 import random
@@ -8,7 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -23,16 +24,27 @@ from tests.support.rtorrents import until
 COMMAND = os.path.join(os.path.dirname(sys.executable), "seedcache")
 SUBMIT = os.path.join(os.path.dirname(sys.executable), "seedcache-submit")
 
-_chance = random.SystemRandom()  # not the one that a test may have seeded: beside it another process may have, too
+_SHARE = 1000  # ports for each of the processes that run tests side by side
+
+
+def _ports() -> Iterator[int]:
+    """Return the ports of this process's share in an order of its own, time and again."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 10_000 + worker % 10 * _SHARE
+    chance = random.SystemRandom()  # not the one that a test may have seeded: beside it another process may have, too
+    return itertools.cycle(chance.sample(range(first, first + _SHARE), _SHARE))
+
+
+_port = _ports()
 
 
 def free_port() -> int:
-    """Return a port that nobody has, and that nobody gets who asks the kernel for any, nor an rTorrent.
+    """Return a port that nobody has, and that nobody gets who asks the kernel for any, nor an rTorrent, nor a test.
 
     So it is still free when a server is started on it, and when that is started again.
     """
     while True:
-        port = _chance.randrange(10_000, 20_000)
+        port = next(_port)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
@@ -104,7 +116,7 @@ class SupervisorProcess:
         if ready:
             until(lambda: self.crew() and all(worker["up"] for worker in self.crew()), "all workers wait for tasks")
 
-    def wait(self, seconds: float = 40.0) -> int:
+    def wait(self, seconds: float = 90.0) -> int:
         """Wait for its end; return the exit code."""
         return self._process.wait(seconds)
 
