@@ -14,8 +14,9 @@ from inotify_simple import INotify, flags
 from benchmarks.costs_box import Box, Row, Took, a_hash, timed, wait_until
 from supervisor import spool
 from supervisor.journal import Journal, place
+from tests.support.ports import free_port
 from tests.support.rtorrents import OLD, VERSIONS, RTorrentProcess
-from tests.support.supervisors import COMMAND, SUBMIT, SupervisorProcess, free_port
+from tests.support.supervisors import COMMAND, SUBMIT, SupervisorProcess
 from tests.support.torrents import make_torrent, write_tree
 
 _ROOT = Path(__file__).resolve().parent.parent

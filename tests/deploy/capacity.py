@@ -20,8 +20,9 @@ from threading import Thread
 import psutil
 
 from tests.support.needs import ROOT
+from tests.support.ports import free_port
 from tests.support.rtorrents import OLD, RTorrentProcess, until
-from tests.support.supervisors import SupervisorProcess, free_port
+from tests.support.supervisors import SupervisorProcess
 
 INTERVAL = 15  # seconds, as the role has it
 WATCHED = 60  # seconds

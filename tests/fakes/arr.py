@@ -20,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.ports import free_port
+
 KEY = "0123456789abcdef0123456789abcdef"
 COMMANDS = {"sonarr": "DownloadedEpisodesScan", "radarr": "DownloadedMoviesScan"}
 
@@ -57,7 +59,7 @@ class FakeArr:
         self.root = ""  # a container's root directory on this host; its own paths begin there
         self.completed_download_handling = False
         self.on_command: Callable[[dict[str, Any]], object] | None = None  # told of each command it accepts
-        self.port = 0
+        self.port = free_port()
         self._known: dict[int, dict[str, Any]] = {}
         self._next = 1
         self._lock = threading.Lock()
@@ -80,7 +82,6 @@ class FakeArr:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
-        self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self

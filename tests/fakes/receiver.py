@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from tests.support.ports import free_port
+
 
 @dataclass
 class Post:
@@ -31,7 +33,7 @@ class Receiver:
     location: str = ""
     apprise_keys: set[str] = field(default_factory=set)  # not empty: it is an Apprise API server
     posts: list[Post] = field(default_factory=list)
-    port: int = 0
+    port: int = field(default_factory=free_port)  # its own, also while it does not listen
     answers: threading.Event = field(default_factory=threading.Event)  # until it is set it hangs
 
     def __post_init__(self) -> None:
@@ -65,7 +67,6 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
-        self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self

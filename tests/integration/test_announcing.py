@@ -19,8 +19,7 @@ def test_what_happened_while_it_was_away_is_told_when_it_is_back_also_after_a_ki
         def attempts(outcome):
             return box.supervisor.metric("seedcache_notifications_total", service="webhook", outcome=outcome)
 
-        with Receiver() as hook:
-            pass  # a port that is free again
+        hook = Receiver()
         box.start(webhook_url=f"{hook.url}/T0KEN", webhook_events=["copied", "failed"], retry_delay=0.1)
         torrents = [box.seed(f"torrent {number}", FILES) for number in range(3)]
         torrents.append(box.seed("outside", FILES, label="../x"))

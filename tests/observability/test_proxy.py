@@ -14,8 +14,8 @@ from supervisor.observation.metrics import Metrics
 from supervisor.observation.snapshot import RTorrent, Snapshot
 from tests.observability.tools import NGINX, need
 from tests.support.needs import need_program
+from tests.support.ports import free_port
 from tests.support.rtorrents import until
-from tests.support.supervisors import free_port
 
 START = Snapshot(0, 1, 0, "1.2.3", False, False, "", (), (), RTorrent(reachable=False, since=0))
 AROUND = """\

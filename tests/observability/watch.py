@@ -19,8 +19,8 @@ import yaml
 
 from grafana.rules import RULES
 from tests.observability.tools import PROMETHEUS, need
+from tests.support.ports import free_port
 from tests.support.rtorrents import until
-from tests.support.supervisors import free_port
 
 SCRAPE = 0.5  # seconds
 FACTOR = 100

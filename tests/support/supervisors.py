@@ -1,16 +1,12 @@
 """A real seedcache on real disks, as a process of its own, and what a test wants to know of it."""
 
-import itertools
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,35 +15,11 @@ import psutil
 from supervisor import spool
 from supervisor.jobs import Event, Job, Notice, Sample, State
 from supervisor.journal import Journal, place
+from tests.support.ports import free_port
 from tests.support.rtorrents import until
 
 COMMAND = os.path.join(os.path.dirname(sys.executable), "seedcache")
 SUBMIT = os.path.join(os.path.dirname(sys.executable), "seedcache-submit")
-
-_SHARE = 1000  # ports for each of the processes that run tests side by side
-
-
-def _ports() -> Iterator[int]:
-    """Return the ports of this process's share in an order of its own, time and again."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 10_000 + worker % 10 * _SHARE
-    chance = random.SystemRandom()  # not the one that a test may have seeded: beside it another process may have, too
-    return itertools.cycle(chance.sample(range(first, first + _SHARE), _SHARE))
-
-
-_port = _ports()
-
-
-def free_port() -> int:
-    """Return a port that nobody has, and that nobody gets who asks the kernel for any, nor an rTorrent, nor a test.
-
-    So it is still free when a server is started on it, and when that is started again.
-    """
-    while True:
-        port = next(_port)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class SupervisorProcess:
